@@ -1,0 +1,273 @@
+//! A conversation between one user and the assistant.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use thiserror::Error;
+
+use crate::{ConversationCode, ConversationId, FieldError, Text, UserId, Version};
+
+const MAX_TITLE: usize = 200;
+const MAX_SYSTEM_MESSAGE: usize = 32_000;
+const MAX_MODEL: usize = 200;
+const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub code: ConversationCode,
+    pub owner: UserId,
+    pub subject: Subject,
+    pub status: ConversationStatus,
+    /// When the last message was stored; `None` until there is one.
+    pub last_message_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub version: Version,
+}
+
+/// What its owner decides about a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    pub title: Option<String>,
+    pub system_message: Option<String>,
+    /// The model that replies, where a message names none.
+    pub model: Option<String>,
+    /// A JSON object, kept as text: its meaning is the client's.
+    pub metadata: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConversationStatus {
+    Active,
+    /// Over, until it is reconnected.
+    Ended {
+        at: DateTime<Utc>,
+    },
+    /// Out of the way, until it is made active again.
+    Archived,
+}
+
+/// The states without what belongs to them, for lists and changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConversationStatusName {
+    Active,
+    Ended,
+    Archived,
+}
+
+/// `None` leaves a field as it is; `Some(None)` empties it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationChanges {
+    pub title: Option<Option<String>>,
+    pub system_message: Option<Option<String>>,
+    pub model: Option<Option<String>>,
+    pub metadata: Option<Option<String>>,
+    pub status: Option<ConversationStatusName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ConversationError {
+    #[error("the conversation has ended: reconnect it to go on")]
+    Ended,
+    #[error("the conversation is archived: set its status to active to go on")]
+    Archived,
+}
+
+impl Conversation {
+    pub fn begin(
+        id: ConversationId,
+        code: ConversationCode,
+        owner: UserId,
+        subject: Subject,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            code,
+            owner,
+            subject,
+            status: ConversationStatus::Active,
+            last_message_at: None,
+            created_at: now,
+            updated_at: now,
+            version: Version::FIRST,
+        }
+    }
+
+    /// What a list orders by: the last message, or the beginning where there is none.
+    pub fn last_activity_at(&self) -> DateTime<Utc> {
+        self.last_message_at.unwrap_or(self.created_at)
+    }
+
+    /// Only an active conversation takes messages.
+    pub fn accept_message(&self) -> Result<(), ConversationError> {
+        match self.status {
+            ConversationStatus::Active => Ok(()),
+            ConversationStatus::Ended { .. } => Err(ConversationError::Ended),
+            ConversationStatus::Archived => Err(ConversationError::Archived),
+        }
+    }
+
+    /// Makes the changes, all or none. `false`: there was nothing to change.
+    pub fn change(
+        &mut self,
+        changes: ConversationChanges,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Vec<FieldError>> {
+        let subject = self.subject.with(&changes)?;
+        let status = match (changes.status, self.status) {
+            (None, status) => status,
+            (Some(ConversationStatusName::Active), _) => ConversationStatus::Active,
+            (Some(ConversationStatusName::Archived), _) => ConversationStatus::Archived,
+            (Some(ConversationStatusName::Ended), ConversationStatus::Ended { at }) => {
+                ConversationStatus::Ended { at }
+            }
+            (Some(ConversationStatusName::Ended), _) => ConversationStatus::Ended { at: now },
+        };
+        if subject == self.subject && status == self.status {
+            return Ok(false);
+        }
+        self.subject = subject;
+        self.status = status;
+        self.updated_at = now;
+        Ok(true)
+    }
+}
+
+impl Subject {
+    /// The subject with the changes made, or everything that is wrong with them.
+    pub fn with(&self, changes: &ConversationChanges) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut changed = |field, new: &Option<Option<String>>, old: &Option<String>, max| {
+            let Some(new) = new else { return old.clone() };
+            let text = new.clone().filter(|text| !text.trim().is_empty())?;
+            match Text::parse(text, max) {
+                Ok(text) => Some(text.into_string()),
+                Err(error) => {
+                    errors.push(error.in_field(field));
+                    None
+                }
+            }
+        };
+        let subject = Self {
+            title: changed("title", &changes.title, &self.title, MAX_TITLE),
+            system_message: changed(
+                "system_message",
+                &changes.system_message,
+                &self.system_message,
+                MAX_SYSTEM_MESSAGE,
+            ),
+            model: changed("model", &changes.model, &self.model, MAX_MODEL),
+            metadata: changed("metadata", &changes.metadata, &self.metadata, MAX_METADATA_BYTES),
+        };
+        if errors.is_empty() { Ok(subject) } else { Err(errors) }
+    }
+}
+
+impl ConversationStatus {
+    pub const fn name(self) -> ConversationStatusName {
+        match self {
+            Self::Active => ConversationStatusName::Active,
+            Self::Ended { .. } => ConversationStatusName::Ended,
+            Self::Archived => ConversationStatusName::Archived,
+        }
+    }
+}
+
+impl ConversationStatusName {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended => "ended",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be active, ended or archived")]
+pub struct UnknownStatus;
+
+impl FromStr for ConversationStatusName {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        match text {
+            "active" => Ok(Self::Active),
+            "ended" => Ok(Self::Ended),
+            "archived" => Ok(Self::Archived),
+            _ => Err(UnknownStatus),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
+
+    fn conversation() -> Conversation {
+        Conversation::begin(
+            ConversationId::from_uuid(Uuid::from_u128(1)),
+            "ABCDEFGHIJ01".parse().unwrap(),
+            UserId::from_uuid(Uuid::from_u128(2)),
+            Subject { title: Some("Tea".into()), ..Subject::default() },
+            NOW,
+        )
+    }
+
+    fn status(status: ConversationStatusName) -> ConversationChanges {
+        ConversationChanges { status: Some(status), ..ConversationChanges::default() }
+    }
+
+    #[test]
+    fn an_archived_conversation_takes_no_message_until_it_is_active_again() {
+        let mut conversation = conversation();
+        conversation.change(status(ConversationStatusName::Archived), NOW).unwrap();
+        assert_eq!(conversation.accept_message(), Err(ConversationError::Archived));
+
+        conversation.change(status(ConversationStatusName::Active), NOW).unwrap();
+        assert_eq!(conversation.accept_message(), Ok(()));
+    }
+
+    #[test]
+    fn ending_twice_keeps_the_first_instant() {
+        let mut conversation = conversation();
+        assert!(conversation.change(status(ConversationStatusName::Ended), NOW).unwrap());
+
+        let later = NOW + TimeDelta::hours(1);
+        assert!(!conversation.change(status(ConversationStatusName::Ended), later).unwrap());
+
+        assert_eq!(conversation.status, ConversationStatus::Ended { at: NOW });
+        assert_eq!(conversation.accept_message(), Err(ConversationError::Ended));
+    }
+
+    #[test]
+    fn a_bad_change_leaves_everything_as_it_was() {
+        let mut conversation = conversation();
+        let changes = ConversationChanges {
+            title: Some(Some("t".repeat(201))),
+            status: Some(ConversationStatusName::Archived),
+            ..ConversationChanges::default()
+        };
+
+        let errors = conversation.change(changes, NOW).unwrap_err();
+
+        assert_eq!((errors[0].field, errors[0].code), ("title", "too_long"));
+        assert_eq!(conversation.status, ConversationStatus::Active);
+    }
+
+    #[test]
+    fn an_empty_title_is_no_title() {
+        let mut conversation = conversation();
+        let changes =
+            ConversationChanges { title: Some(Some(" ".into())), ..ConversationChanges::default() };
+        assert!(conversation.change(changes, NOW).unwrap());
+        assert_eq!(conversation.subject.title, None);
+    }
+}

@@ -1,0 +1,106 @@
+//! Typed identifiers: a `UserId` cannot be passed where a `ConversationId` is due.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+use crate::Code;
+
+macro_rules! typed_id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            pub const fn as_uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+typed_id!(
+    UserId,
+    /// A signed-in device. It outlives the refresh tokens that follow one another in it.
+    LoginSessionId,
+    /// One refresh token of a login session: spent by the next.
+    RefreshTokenId,
+    ConversationId,
+    MessageId,
+    /// A reply being written. Never the conversation's id, so that the stream of the next reply
+    /// cannot be mistaken for this one's.
+    GenerationId,
+);
+
+/// What a path may hold where it names a resource: its id, or its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference<Id, const N: usize> {
+    Id(Id),
+    Code(Code<N>),
+}
+
+impl<Id: FromStr, const N: usize> Reference<Id, N> {
+    /// `None` for a text that is neither: no such resource can exist.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.parse() {
+            Ok(code) => Some(Self::Code(code)),
+            Err(_) => text.parse().ok().map(Self::Id),
+        }
+    }
+}
+
+impl<Id, const N: usize> From<Id> for Reference<Id, N> {
+    fn from(id: Id) -> Self {
+        Self::Id(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type ConversationReference = Reference<ConversationId, 12>;
+
+    #[test]
+    fn a_path_may_hold_the_id_or_the_code() {
+        let id = ConversationId::from_uuid(Uuid::from_u128(7));
+
+        assert_eq!(ConversationReference::parse(&id.to_string()), Some(Reference::Id(id)));
+        assert!(matches!(
+            ConversationReference::parse("ABCDEF012345"),
+            Some(Reference::Code(code)) if code.as_str() == "ABCDEF012345"
+        ));
+    }
+
+    #[test]
+    fn anything_else_names_nothing() {
+        for text in ["", "abcdef012345", "ABCDEF01234", "ABCDEF0123456", "ABCDEF-12345", "🙂"] {
+            assert_eq!(ConversationReference::parse(text), None, "{text}");
+        }
+    }
+}

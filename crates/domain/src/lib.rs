@@ -1,0 +1,21 @@
+//! Entities, value objects and the rules that hold without any IO, clock or randomness.
+//!
+//! One module per room; the same room has the same name in every crate.
+
+pub mod accounts;
+mod code;
+pub mod conversations;
+mod field_error;
+mod id;
+pub mod messages;
+pub mod replies;
+mod text;
+mod version;
+
+pub use code::{CODE_ALPHABET, Code, ConversationCode, MessageCode, UserCode};
+pub use field_error::FieldError;
+pub use id::{
+    ConversationId, GenerationId, LoginSessionId, MessageId, Reference, RefreshTokenId, UserId,
+};
+pub use text::{Text, TextError};
+pub use version::Version;
