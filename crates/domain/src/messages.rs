@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::{
-    ConversationId, FieldError, MessageCode, MessageId, Text, Version,
+    ConversationId, FieldError, GenerationId, MessageCode, MessageId, Text, Version,
     replies::{Cost, FinishReason, Usage},
 };
 
@@ -31,8 +31,9 @@ pub struct Message {
 }
 
 /// How a reply came about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writing {
+    pub generation: GenerationId,
     /// The model that answered, or that was asked.
     pub model: String,
     pub usage: Option<Usage>,
@@ -93,6 +94,7 @@ impl Message {
         id: MessageId,
         code: MessageCode,
         question: &Self,
+        generation: GenerationId,
         model: String,
         now: DateTime<Utc>,
     ) -> Self {
@@ -104,7 +106,7 @@ impl Message {
             role: MessageRole::Assistant,
             content: String::new(),
             status: MessageStatus::Streaming,
-            writing: Some(Writing { model, ..Writing::default() }),
+            writing: Some(Writing::begun(generation, model)),
             created_at: now,
             updated_at: now,
             version: Version::FIRST,
@@ -114,6 +116,20 @@ impl Message {
     /// Checks a message's text on its way in.
     pub fn parse_content(content: String) -> Result<Text, FieldError> {
         Text::parse(content, MAX_CONTENT).map_err(|error| error.in_field("content"))
+    }
+}
+
+impl Writing {
+    pub fn begun(generation: GenerationId, model: String) -> Self {
+        Self {
+            generation,
+            model,
+            usage: None,
+            cost: None,
+            latency_ms: None,
+            first_token_ms: None,
+            finish_reason: None,
+        }
     }
 }
 

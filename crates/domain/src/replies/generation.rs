@@ -120,6 +120,7 @@ impl Generation {
             content: written.text,
             status: outcome.message_status(),
             writing: Some(Writing {
+                generation: self.id,
                 model: written.model,
                 usage: Some(written.usage),
                 cost: Some(written.price.of(written.usage)),
@@ -261,6 +262,7 @@ mod tests {
             MessageId::from_uuid(Uuid::from_u128(3)),
             "AAAAAAAAA3".parse().unwrap(),
             &question,
+            GenerationId::from_uuid(Uuid::from_u128(4)),
             "small".into(),
             NOW,
         );

@@ -1,0 +1,81 @@
+//! Conversations and what was said in them.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use repartee_domain::{
+    ConversationId, MessageId, Reference, UserId,
+    conversations::{Conversation, ConversationStatusName},
+    messages::Message,
+};
+
+use super::PortError;
+use crate::{Order, Page, PageRequest};
+
+pub type ConversationReference = Reference<ConversationId, 12>;
+
+/// What a list of conversations is ordered by: newest activity first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationKey {
+    pub last_activity_at: DateTime<Utc>,
+    pub id: ConversationId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationFilter {
+    /// Empty: any.
+    pub statuses: Vec<ConversationStatusName>,
+    /// Part of the title, without regard to case.
+    pub title: Option<String>,
+}
+
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait ConversationRepository: Send + Sync {
+    async fn insert(&self, conversation: Conversation) -> Result<(), PortError>;
+
+    /// `None` when the conversation is missing **or belongs to someone else**.
+    async fn find(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+    ) -> Result<Option<Conversation>, PortError>;
+
+    /// Newest activity first. One query.
+    async fn list(
+        &self,
+        owner: UserId,
+        filter: ConversationFilter,
+        page: PageRequest<ConversationKey>,
+    ) -> Result<Page<Conversation, ConversationKey>, PortError>;
+
+    /// Stores what its owner decides (subject and status), and gives the conversation back with
+    /// the next version.
+    ///
+    /// # Errors
+    /// [`PortError::Stale`] unless the stored version is the one read.
+    async fn save(&self, conversation: Conversation) -> Result<Conversation, PortError>;
+
+    /// Deletes the conversation and everything in it. `false` when there was none.
+    async fn delete(&self, owner: UserId, id: ConversationId) -> Result<bool, PortError>;
+}
+
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait MessageRepository: Send + Sync {
+    /// The messages of a conversation in the order in which they were stored. One query for a
+    /// page that has any. `None` when the conversation is missing or belongs to someone else.
+    async fn list(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+        order: Order,
+        page: PageRequest<MessageId>,
+    ) -> Result<Option<Page<Message, MessageId>>, PortError>;
+
+    /// Stores a message that nobody answers, and moves its conversation's last activity, in one
+    /// commit.
+    ///
+    /// # Errors
+    /// [`PortError::Stale`] when the conversation is gone or no longer takes messages.
+    async fn store(&self, message: Message) -> Result<(), PortError>;
+}

@@ -1,0 +1,89 @@
+//! Models that write replies.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use repartee_domain::replies::{FinishReason, Turn};
+use thiserror::Error;
+
+use super::Source;
+
+/// What a model is asked. The shape is that of OpenAI's Chat Completions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatRequest {
+    /// The provider's own name of the model.
+    pub model: String,
+    /// System message first, where there is one; the question last.
+    pub turns: Vec<Turn>,
+    /// 0 to 2; `None` leaves it to the model.
+    pub temperature: Option<f32>,
+    /// The longest reply, in tokens; `None` leaves it to the model.
+    pub max_tokens: Option<u32>,
+}
+
+/// A piece of a reply as it arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatChunk {
+    /// Others are served first. Comes again whenever `position` changes; 1 is next.
+    Queued { position: u32 },
+    /// Never empty, and always whole characters.
+    Text(String),
+    /// The provider's own count. At most one counts: the last.
+    Usage { prompt_tokens: u32, completion_tokens: u32 },
+    /// Why the model stopped. Nothing but usage follows.
+    Finished(FinishReason),
+}
+
+/// Dropping it aborts the request.
+pub type ChatStream = BoxStream<'static, Result<ChatChunk, ModelError>>;
+
+/// None of these ever holds a key or a provider's raw answer in its `Display`.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// Out of reach or overloaded: worth another try.
+    #[error("the model is unavailable")]
+    Unavailable {
+        retry_after: Option<Duration>,
+        #[source]
+        source: Source,
+    },
+    /// The provider asks to come back later (429).
+    #[error("the model's provider limits the rate")]
+    RateLimited { retry_after: Option<Duration> },
+    /// The provider refuses this request, whoever asks how often (400, 401, 403, 404, 422).
+    #[error("the model's provider refused the request: {reason}")]
+    Rejected { reason: String },
+    /// The answer broke off or made no sense.
+    #[error("the model's answer broke off")]
+    Broken(#[source] Source),
+}
+
+/// What `/health` tells of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelStatus {
+    Ready,
+    /// Being loaded, or the last request failed.
+    Degraded,
+    Unavailable,
+}
+
+/// A provider: something that runs models.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// Asks a model. The time-outs are the caller's; a stream that ends without
+    /// [`ChatChunk::Finished`] broke off.
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError>;
+
+    /// How many tokens each text has for this model. Not blocking: long texts are counted off the
+    /// async threads.
+    async fn count_tokens(&self, model: &str, texts: Vec<String>)
+    -> Result<Vec<usize>, ModelError>;
+
+    /// The provider's models by its own names, the one to use by default first.
+    async fn models(&self) -> Result<Vec<String>, ModelError>;
+
+    /// From what is known already: asks nobody.
+    fn status(&self) -> ModelStatus;
+}

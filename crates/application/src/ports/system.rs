@@ -1,0 +1,41 @@
+//! Time, randomness and background work: injected, so that tests neither sleep nor guess.
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use repartee_domain::Code;
+use uuid::Uuid;
+
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// Now, cut to microseconds, which is what every database keeps.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait IdGenerator: Send + Sync {
+    /// A UUIDv7 (RFC 9562, 5.7). Within a process each is greater than the one before.
+    fn id(&self) -> Uuid;
+
+    /// 256 bits from the operating system's secure generator.
+    fn random(&self) -> [u8; 32];
+}
+
+impl dyn IdGenerator {
+    pub fn code<const N: usize>(&self) -> Code<N> {
+        loop {
+            if let Some(code) = Code::from_random(self.random()) {
+                return code;
+            }
+        }
+    }
+
+    /// A random number from 0 to 1, for jitter.
+    pub fn fraction(&self) -> f64 {
+        f64::from(self.random()[0]) / 255.0
+    }
+}
+
+/// Work that goes on after its request was answered. Shutting down waits for it.
+pub trait Spawner: Send + Sync {
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+}
