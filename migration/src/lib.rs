@@ -1,1 +1,25 @@
-//! x
+//! The schema, step by step, for SQLite and PostgreSQL.
+//!
+//! A step that was released is never edited: what has to change is another step.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_accounts;
+mod m20261121_000002_conversations;
+mod m20261121_000003_generations;
+mod table;
+
+pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_accounts::Migration),
+            Box::new(m20261121_000002_conversations::Migration),
+            Box::new(m20261121_000003_generations::Migration),
+        ]
+    }
+}

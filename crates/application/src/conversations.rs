@@ -1,1 +1,84 @@
-//! x
+//! Everything a user can do to a conversation as a whole.
+
+mod change;
+
+use std::sync::Arc;
+
+use repartee_domain::{
+    ConversationId,
+    conversations::{Conversation, ConversationChanges, Subject},
+};
+
+use crate::{
+    Actor, AppError, Page, PageRequest,
+    ports::{
+        Clock, ConversationFilter, ConversationKey, ConversationReference, ConversationRepository,
+        IdGenerator,
+    },
+};
+
+pub struct ConversationService {
+    repository: Arc<dyn ConversationRepository>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+}
+
+impl ConversationService {
+    pub fn new(
+        repository: Arc<dyn ConversationRepository>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+    ) -> Self {
+        Self { repository, clock, ids }
+    }
+
+    /// Begins a conversation with what the changes say of it.
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        about: ConversationChanges,
+    ) -> Result<Conversation, AppError> {
+        let subject = Subject::default().with(&about).map_err(AppError::Invalid)?;
+        let conversation = Conversation::begin(
+            ConversationId::from_uuid(self.ids.id()),
+            self.ids.code(),
+            actor.user,
+            subject,
+            self.clock.now(),
+        );
+        self.repository.insert(conversation.clone()).await?;
+        Ok(conversation)
+    }
+
+    pub async fn find(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<Conversation, AppError> {
+        let found = self.repository.find(actor.user, conversation).await?;
+        found.ok_or(AppError::CONVERSATION_NOT_FOUND)
+    }
+
+    /// Own conversations, newest activity first.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: ConversationFilter,
+        page: PageRequest<ConversationKey>,
+    ) -> Result<Page<Conversation, ConversationKey>, AppError> {
+        Ok(self.repository.list(actor.user, filter, page).await?)
+    }
+
+    /// Deletes the conversation and everything in it, for good.
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<(), AppError> {
+        let conversation = self.find(actor, conversation).await?;
+        match self.repository.delete(actor.user, conversation.id).await? {
+            true => Ok(()),
+            false => Err(AppError::CONVERSATION_NOT_FOUND),
+        }
+    }
+}

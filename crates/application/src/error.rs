@@ -39,6 +39,8 @@ pub enum AppError {
     ModelUnavailable(String),
     #[error("{0}")]
     Reply(Failure),
+    #[error("the reply is being written by another process: cancel it there")]
+    WrittenElsewhere,
     #[error("the server is shutting down: send the request again")]
     ShuttingDown { retry_after: Duration },
     #[error(transparent)]
@@ -102,6 +104,7 @@ impl AppError {
                 },
                 failure.code(),
             ),
+            Self::WrittenElsewhere => (ErrorKind::Conflict, "written_elsewhere"),
             Self::ShuttingDown { .. } => (ErrorKind::Unavailable, "shutting_down"),
             Self::Port(PortError::Stale) => (ErrorKind::Conflict, "stale_write"),
             Self::Port(PortError::Taken { .. }) => (ErrorKind::Conflict, "taken"),

@@ -1,1 +1,113 @@
-//! Soon.
+//! The live events of replies, in the memory of this process.
+
+mod entry;
+mod finished;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use repartee_application::ports::{Clock, EventStream, GenerationLog, LoggedEvent, PortError};
+use repartee_domain::GenerationId;
+use tokio_util::sync::CancellationToken;
+
+use self::{entry::Entry, finished::Finished};
+
+/// How much of the replies that are over stays in memory. Those being written always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// All of them together.
+    pub bytes: usize,
+    /// Since the reply ended.
+    pub time: TimeDelta,
+}
+
+impl Default for Retention {
+    /// 32 MiB and 10 minutes.
+    fn default() -> Self {
+        Self { bytes: 32 << 20, time: TimeDelta::minutes(10) }
+    }
+}
+
+/// Keeps each reply's events in one list that any number of readers walk at their own pace.
+pub struct LocalGenerationLog {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    entries: HashMap<GenerationId, Arc<Entry>>,
+    finished: Finished,
+}
+
+impl LocalGenerationLog {
+    /// Empty. What is over is let go when the next reply begins, ends or is asked for.
+    pub fn new(clock: Arc<dyn Clock>, retention: Retention) -> Self {
+        let state = State { entries: HashMap::new(), finished: Finished::new(retention) };
+        Self { clock, state: Mutex::new(state) }
+    }
+
+    fn entry(&self, generation: GenerationId) -> Option<Arc<Entry>> {
+        lock(&self.state).entries.get(&generation).cloned()
+    }
+
+    /// The state without what is too old or too much. The clock is read before the lock is taken.
+    fn tidied(&self) -> MutexGuard<'_, State> {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        while let Some(evicted) = state.finished.evict(now) {
+            state.entries.remove(&evicted);
+        }
+        state
+    }
+
+    fn finish(&self, generation: GenerationId, bytes: usize) {
+        let now = self.clock.now();
+        lock(&self.state).finished.add(generation, bytes, now);
+        drop(self.tidied());
+    }
+}
+
+#[async_trait]
+impl GenerationLog for LocalGenerationLog {
+    fn open(&self, generation: GenerationId) -> CancellationToken {
+        self.tidied().entries.entry(generation).or_default().stop_token()
+    }
+
+    fn append(&self, event: Arc<LoggedEvent>) {
+        let generation = event.generation;
+        let Some(entry) = self.entry(generation) else { return };
+        if let Some(bytes) = entry.append(event) {
+            self.finish(generation, bytes);
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        generation: GenerationId,
+        after: u64,
+    ) -> Result<Option<EventStream>, PortError> {
+        let entry = self.tidied().entries.get(&generation).cloned();
+        Ok(entry.map(|entry| entry.read(after)))
+    }
+
+    async fn cancel(&self, generation: GenerationId) -> Result<bool, PortError> {
+        let entry = self.entry(generation);
+        if let Some(entry) = &entry {
+            entry.stop_token().cancel();
+        }
+        Ok(entry.is_some())
+    }
+}
+
+/// A thread that panicked under one of these locks left nothing half done: each holds for one
+/// push or one look.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

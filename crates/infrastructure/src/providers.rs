@@ -1,1 +1,6 @@
-//! Soon.
+//! Providers of models.
+
+mod openai;
+mod tokens;
+
+pub use openai::{InvalidSettings, OpenAiChatModel, OpenAiSettings};

@@ -1,1 +1,5 @@
-//! x
+//! The binary: configuration, wiring, subcommands.
+
+pub mod cli;
+pub mod logging;
+pub mod settings;

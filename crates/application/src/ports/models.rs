@@ -48,6 +48,9 @@ pub enum ModelError {
         #[source]
         source: Source,
     },
+    /// It cannot be run here, however often it is asked: its files are missing, say.
+    #[error("the model is not available: {reason}")]
+    NotInstalled { reason: String },
     /// The provider asks to come back later (429).
     #[error("the model's provider limits the rate")]
     RateLimited { retry_after: Option<Duration> },

@@ -191,6 +191,9 @@ pub trait TurnRepository: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Orphan>, PortError>;
 
+    /// A running reply as it would be settled; `None` when it is over or gone.
+    async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError>;
+
     /// Deletes the checkpoints of replies that ended before the given time; their terminal event
     /// stays. At most `limit` generations; gives how many.
     async fn forget_events(

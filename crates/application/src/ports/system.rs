@@ -1,5 +1,6 @@
 //! Time, randomness and background work: injected, so that tests neither sleep nor guess.
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use repartee_domain::Code;
@@ -38,4 +39,12 @@ impl dyn IdGenerator {
 /// Work that goes on after its request was answered. Shutting down waits for it.
 pub trait Spawner: Send + Sync {
     fn spawn(&self, task: BoxFuture<'static, ()>);
+}
+
+/// The database, as far as health is concerned.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait DatabaseProbe: Send + Sync {
+    /// Whether it answers, within a second.
+    async fn is_reachable(&self) -> bool;
 }

@@ -192,6 +192,20 @@ impl Failure {
             Self::Internal => "internal",
         }
     }
+
+    pub fn from_code(code: &str) -> Option<Self> {
+        [
+            Self::ModelFailed,
+            Self::ModelRejected,
+            Self::FirstTokenTimeout,
+            Self::IdleTimeout,
+            Self::TotalTimeout,
+            Self::ModelUnavailable,
+            Self::Internal,
+        ]
+        .into_iter()
+        .find(|failure| failure.code() == code)
+    }
 }
 
 impl GenerationState {

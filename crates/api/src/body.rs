@@ -1,0 +1,146 @@
+//! JSON bodies.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    web::{Bytes, BytesMut, Data},
+};
+use futures::StreamExt;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+use crate::{ApiError, edge::EdgeSettings, problem::FieldProblem};
+
+/// Bytes read on past the limit, so that a client that is still sending gets to read the answer.
+const DRAIN_BYTES: usize = 1024 * 1024;
+
+/// A body that has arrived and is yet to be understood: a missing resource is told before a bad
+/// body.
+#[derive(Debug)]
+pub(crate) struct JsonBody {
+    bytes: Bytes,
+    is_json: bool,
+}
+
+impl JsonBody {
+    /// No body at all is an empty object.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        if self.bytes.is_empty() {
+            return parse_json(b"{}");
+        }
+        if !self.is_json {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse_json(&self.bytes)
+    }
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut json);
+    match parsed {
+        Ok(value) => {
+            json.end().map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+            Ok(value)
+        }
+        Err(error) => {
+            let path = error.path().to_string();
+            let error = error.into_inner();
+            if error.is_data() {
+                Err(ApiError::InvalidFields(vec![field_problem(path, &error)]))
+            } else {
+                Err(ApiError::MalformedJson(error.to_string()))
+            }
+        }
+    }
+}
+
+fn field_problem(path: String, error: &serde_json::Error) -> FieldProblem {
+    let text = error.to_string();
+    // Where in the text it is matters less than in which field.
+    let detail = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(field) => FieldProblem {
+            field: if path == "." { field.to_owned() } else { format!("{path}.{field}") },
+            code: "required".to_owned(),
+            detail: "must be given".to_owned(),
+        },
+        None => FieldProblem { field: path, code: "invalid".to_owned(), detail },
+    }
+}
+
+impl FromRequest for JsonBody {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request
+            .app_data::<Data<EdgeSettings>>()
+            .map_or(EdgeSettings::DEFAULT_BODY_LIMIT, |edge| edge.body_limit_bytes);
+        let content_type = request.content_type().to_ascii_lowercase();
+        let is_json = content_type.is_empty()
+            || content_type == "application/json"
+            || content_type.ends_with("+json");
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let mut bytes = BytesMut::new();
+            let mut over = 0;
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
+                if bytes.len() + chunk.len() <= limit && over == 0 {
+                    bytes.extend_from_slice(&chunk);
+                    continue;
+                }
+                over += chunk.len();
+                if over > DRAIN_BYTES {
+                    break;
+                }
+            }
+            if over > 0 {
+                return Err(ApiError::BodyTooLarge { limit });
+            }
+            Ok(Self { bytes: bytes.freeze(), is_json })
+        })
+    }
+}
+
+/// For `Option<Option<T>>` with `#[serde(default)]`: a field that is absent stays as it is, one
+/// that is `null` is emptied.
+pub(crate) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Tea {
+        #[expect(dead_code, reason = "only its parsing is looked at")]
+        sort: String,
+    }
+
+    fn parse(text: &'static str) -> ApiError {
+        JsonBody { bytes: Bytes::from_static(text.as_bytes()), is_json: true }
+            .parse::<Tea>()
+            .unwrap_err()
+    }
+
+    #[test]
+    fn broken_json_and_a_wrong_field_are_told_apart() {
+        assert!(matches!(parse("{"), ApiError::MalformedJson(_)));
+        assert!(matches!(parse("{\"sort\":\"green\"} x"), ApiError::MalformedJson(_)));
+
+        let ApiError::InvalidFields(fields) = parse("{\"sort\":5}") else { panic!() };
+        assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "invalid"));
+
+        let ApiError::InvalidFields(fields) = parse("{}") else { panic!() };
+        assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "required"));
+    }
+}

@@ -1,0 +1,148 @@
+//! What a message looks like on the wire.
+
+use chrono::{DateTime, Utc};
+use repartee_application::replies::NewMessage;
+use repartee_domain::{messages::Message, replies::Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::time::rfc3339;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"content": "Which tea keeps me awake?"}))]
+pub(crate) struct NewMessageBody {
+    pub(crate) content: String,
+    /// False: store the message and have nobody answer it.
+    pub(crate) reply: Option<bool>,
+    /// `user`; another role is stored only, for imports.
+    pub(crate) role: Option<String>,
+    pub(crate) model: Option<String>,
+    /// 0 to 2.
+    pub(crate) temperature: Option<f32>,
+    /// The longest reply, in tokens.
+    pub(crate) max_tokens: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MessageBody<'a> {
+    id: Uuid,
+    /// 10 characters.
+    code: String,
+    conversation_id: Uuid,
+    /// The message that this one answers.
+    parent_id: Option<Uuid>,
+    /// `user`, `assistant`, `system` or `tool`.
+    role: &'static str,
+    content: &'a str,
+    /// `complete`, `streaming`, `cancelled`, `failed` or `interrupted`.
+    status: &'static str,
+    #[serde(serialize_with = "rfc3339")]
+    created_at: DateTime<Utc>,
+    #[serde(serialize_with = "rfc3339")]
+    updated_at: DateTime<Utc>,
+    #[serde(flatten)]
+    writing: Option<WritingBody<'a>>,
+}
+
+/// How a reply came about. Only replies have these fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WritingBody<'a> {
+    generation_id: Uuid,
+    model: &'a str,
+    prompt_tokens: Option<u32>,
+    completion_tokens: Option<u32>,
+    tokens_used: Option<u32>,
+    /// Counted here, because the provider gave no figures.
+    is_usage_estimated: Option<bool>,
+    /// Millionths of the price list's currency.
+    cost_micros: Option<i64>,
+    latency_ms: Option<u32>,
+    first_token_ms: Option<u32>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UsageBody {
+    #[schema(example = 21)]
+    prompt_tokens: u32,
+    #[schema(example = 64)]
+    completion_tokens: u32,
+    #[schema(example = 85)]
+    total_tokens: u32,
+    /// Counted here, because the provider gave no figures.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
+}
+
+/// A whole turn. Its parts are what the stream's last event holds.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TurnBody<'a> {
+    #[schema(inline)]
+    pub(crate) message: MessageBody<'a>,
+    #[schema(value_type = MessageBody)]
+    pub(crate) reply: &'a RawValue,
+    #[schema(value_type = UsageBody)]
+    pub(crate) usage: &'a RawValue,
+}
+
+/// A message that nobody answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StoredBody<'a> {
+    #[schema(inline)]
+    pub(crate) message: MessageBody<'a>,
+    pub(crate) reply: Option<()>,
+    pub(crate) usage: Option<()>,
+}
+
+impl From<NewMessageBody> for NewMessage {
+    fn from(body: NewMessageBody) -> Self {
+        Self {
+            content: body.content,
+            model: body.model,
+            temperature: body.temperature,
+            max_tokens: body.max_tokens,
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for MessageBody<'a> {
+    fn from(message: &'a Message) -> Self {
+        let writing = message.writing.as_ref().map(|writing| WritingBody {
+            generation_id: writing.generation.as_uuid(),
+            model: &writing.model,
+            prompt_tokens: writing.usage.map(|usage| usage.prompt_tokens),
+            completion_tokens: writing.usage.map(|usage| usage.completion_tokens),
+            tokens_used: writing.usage.map(Usage::total_tokens),
+            is_usage_estimated: writing.usage.map(|usage| usage.estimated),
+            cost_micros: writing.cost.map(|cost| cost.0),
+            latency_ms: writing.latency_ms,
+            first_token_ms: writing.first_token_ms,
+            finish_reason: writing.finish_reason.map(|reason| reason.as_str()),
+        });
+        Self {
+            id: message.id.as_uuid(),
+            code: message.code.to_string(),
+            conversation_id: message.conversation.as_uuid(),
+            parent_id: message.parent.map(|id| id.as_uuid()),
+            role: message.role.as_str(),
+            content: &message.content,
+            status: message.status.as_str(),
+            created_at: message.created_at,
+            updated_at: message.updated_at,
+            writing,
+        }
+    }
+}
+
+impl From<Usage> for UsageBody {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.total_tokens(),
+            estimated: usage.estimated,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The only place where an error becomes a status code.
+
+use std::{error::Error, fmt::Write as _};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use repartee_application::{AppError, ErrorKind};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::request_id;
+
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What a request can end in besides its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error(transparent)]
+    App(AppError),
+    #[error("there is nothing at this address: see /docs for what there is")]
+    RouteNotFound,
+    #[error("this address does not take this method: see the Allow header")]
+    MethodNotAllowed,
+    #[error("the body is not valid JSON: {0}")]
+    MalformedJson(String),
+    #[error("send the body as application/json")]
+    UnsupportedMediaType,
+    #[error("the body may have at most {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("the body did not arrive whole")]
+    BodyIncomplete,
+    /// Fields that are not what they should be, found before a use case was asked.
+    #[error("the request has invalid fields")]
+    InvalidFields(Vec<FieldProblem>),
+    #[error("the reply was interrupted because the server stopped: what was written is stored")]
+    ReplyInterrupted,
+}
+
+/// One field of a request that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    #[schema(example = "email")]
+    pub(crate) field: String,
+    #[schema(example = "invalid")]
+    pub(crate) code: String,
+    #[schema(example = "must be an e-mail address, like ada@example.com")]
+    pub(crate) detail: String,
+}
+
+/// An error (RFC 9457), with a stable `code`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// A URI reference that names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/conversation_not_found")]
+    kind: String,
+    #[schema(example = "Not Found")]
+    title: &'static str,
+    #[schema(example = 404)]
+    status: u16,
+    /// What is wrong and what to do about it.
+    #[schema(example = "there is no such conversation")]
+    detail: String,
+    /// Stable and machine-readable.
+    #[schema(example = "conversation_not_found")]
+    code: &'static str,
+    /// The same as the `X-Request-Id` header of the response.
+    #[schema(example = "01939c2e-7b9a-7000-8000-000000000000")]
+    request_id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+    /// With `reply_in_progress`: the reply that is being written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation_id: Option<String>,
+}
+
+/// The parts of a problem that a reply's `failed` event is read back for.
+#[derive(Deserialize)]
+pub(crate) struct ProblemCode {
+    pub(crate) code: String,
+}
+
+impl Problem {
+    pub(crate) fn of(error: &ApiError) -> Self {
+        let (status, code) = error.classify();
+        Self {
+            kind: format!("/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: error.outer_text(),
+            code,
+            request_id: request_id::current(),
+            errors: error.fields(),
+            generation_id: match error {
+                ApiError::App(AppError::ReplyInProgress(id)) => Some(id.to_string()),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl<E: Into<AppError>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+impl FieldProblem {
+    pub(crate) fn new(field: &str, code: &str, detail: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), code: code.to_owned(), detail: detail.into() }
+    }
+}
+
+impl ApiError {
+    pub(crate) fn invalid(field: &str, code: &str, detail: impl Into<String>) -> Self {
+        Self::InvalidFields(vec![FieldProblem::new(field, code, detail)])
+    }
+
+    fn classify(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::App(error) => {
+                let (kind, code) = error.classify();
+                (status_of(kind), code)
+            }
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed_json"),
+            Self::BodyIncomplete => (StatusCode::BAD_REQUEST, "body_incomplete"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::InvalidFields(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields"),
+            Self::ReplyInterrupted => (StatusCode::SERVICE_UNAVAILABLE, "reply_interrupted"),
+        }
+    }
+
+    /// What the caller learns. Of our own failures that is nothing but that they happened.
+    fn outer_text(&self) -> String {
+        match self {
+            Self::App(AppError::Port(_)) if self.status_code().is_server_error() => {
+                "something went wrong on the server: try again, and quote the request_id".to_owned()
+            }
+            error => error.to_string(),
+        }
+    }
+
+    fn fields(&self) -> Vec<FieldProblem> {
+        match self {
+            Self::InvalidFields(fields) => fields.clone(),
+            Self::App(AppError::Invalid(errors)) => errors
+                .iter()
+                .map(|error| FieldProblem::new(error.field, error.code, &*error.detail))
+                .collect(),
+            Self::App(AppError::UnknownModel(name)) => vec![FieldProblem::new(
+                "model",
+                "model_unknown",
+                format!("{name:?} is not one of this server's models"),
+            )],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::BadGateway => StatusCode::BAD_GATEWAY,
+        ErrorKind::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.classify().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        if status.is_server_error() {
+            // Logged once, here, with its whole chain; the client learns only the code.
+            tracing::error!(code = self.classify().1, error = chain(self), "request failed");
+        }
+        let mut response = HttpResponse::build(status);
+        response.content_type(MEDIA_TYPE);
+        match self {
+            // RFC 6750, 3
+            Self::App(AppError::Unauthenticated) => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Self::App(error) => {
+                if let Some(wait) = error.retry_after() {
+                    response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
+                }
+            }
+            _ => {}
+        }
+        if matches!(status.as_u16(), 400..=499) && status != StatusCode::CONFLICT {
+            // Obeyed by the OpenAI SDKs: the same request would be refused again.
+            response.insert_header(("x-should-retry", "false"));
+        }
+        response.json(Problem::of(self))
+    }
+}
+
+/// An error with everything that caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use repartee_application::ports::PortError;
+
+    use super::*;
+
+    #[test]
+    fn the_inside_of_a_failure_is_never_shown() {
+        let source = "SELECT secret FROM users".into();
+        let error = ApiError::from(PortError::Unavailable(source));
+
+        let problem = serde_json::to_string(&Problem::of(&error)).unwrap();
+
+        assert!(!problem.contains("SELECT"), "{problem}");
+        assert!(chain(&error).contains("SELECT"));
+    }
+}

@@ -1,0 +1,212 @@
+//! The whole surface on one screen.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    FromRequest, Handler, HttpResponse, Responder, ResponseError, Route,
+    http::{Method, header},
+    web::{self, ServiceConfig},
+};
+
+use crate::{ApiError, accounts, conversations, docs, health, messages, pages, replies};
+
+/// Every route with its methods. What is not in here does not exist.
+pub fn routes() -> RouteTable {
+    RouteTable::default()
+        // Identity
+        .post("/api/v1/auth/register", accounts::register)
+        .post("/api/v1/auth/login", accounts::log_in)
+        .post("/api/v1/auth/refresh", accounts::refresh)
+        .post("/api/v1/auth/logout", accounts::log_out)
+        .get("/api/v1/users/me", accounts::profile)
+        .patch("/api/v1/users/me", accounts::change_profile)
+        .put("/api/v1/users/me", accounts::replace_profile)
+        // Conversations and messages
+        .get("/api/v1/conversations", conversations::list)
+        .post("/api/v1/conversations", conversations::create)
+        .get("/api/v1/conversations/{conversation_id}", conversations::find)
+        .patch("/api/v1/conversations/{conversation_id}", conversations::change)
+        .put("/api/v1/conversations/{conversation_id}", conversations::replace)
+        .delete("/api/v1/conversations/{conversation_id}", conversations::delete)
+        .get("/api/v1/conversations/{conversation_id}/messages", messages::list)
+        .post("/api/v1/conversations/{conversation_id}/messages", messages::send)
+        .get("/api/v1/stream/chat/{conversation_id}", messages::stream_chat)
+        // Replies being written
+        .get("/api/v1/generations/{generation_id}", replies::find)
+        .get("/api/v1/generations/{generation_id}/events", replies::events)
+        .post("/api/v1/generations/{generation_id}/cancel", replies::cancel)
+        // Operations
+        .get("/health", health::health)
+        .get("/api/health", health::health_alias)
+        .get("/api/v1/health", health::health_v1)
+        .get("/health/live", health::live)
+        .get("/health/ready", health::ready)
+        // Documentation and pages
+        .get("/openapi.json", docs::document)
+        .get("/docs", docs::swagger)
+        .get("/docs/{file}", docs::swagger_file)
+        .get("/redoc", docs::redoc)
+        .get("/redoc/{file}", docs::redoc_file)
+        .get("/", pages::index)
+        .get("/assets/{file}", pages::asset)
+        .get("/favicon.ico", pages::favicon)
+}
+
+/// Routes by path, so that a wrong method is told apart from a wrong path.
+#[derive(Default)]
+pub struct RouteTable {
+    paths: BTreeMap<&'static str, Vec<(Method, Route)>>,
+    /// Routes that were given twice, which a test refuses.
+    duplicates: Vec<(Method, &'static str)>,
+}
+
+impl RouteTable {
+    #[must_use]
+    pub fn get<F, Args>(self, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(Method::GET, path, handler)
+    }
+
+    #[must_use]
+    pub fn post<F, Args>(self, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(Method::POST, path, handler)
+    }
+
+    #[must_use]
+    pub fn put<F, Args>(self, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(Method::PUT, path, handler)
+    }
+
+    #[must_use]
+    pub fn patch<F, Args>(self, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(Method::PATCH, path, handler)
+    }
+
+    #[must_use]
+    pub fn delete<F, Args>(self, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(Method::DELETE, path, handler)
+    }
+
+    fn add<F, Args>(mut self, method: Method, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let methods = self.paths.entry(path).or_default();
+        if methods.iter().any(|(known, _)| *known == method) {
+            self.duplicates.push((method.clone(), path));
+        }
+        let mut route = web::method(method.clone());
+        if method == Method::GET {
+            // RFC 9110, 9.3.2: what answers GET answers HEAD.
+            route = Route::new()
+                .guard(actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Head()));
+        }
+        methods.push((method, route.to(handler)));
+        self
+    }
+
+    /// Every route as method and path.
+    pub fn list(&self) -> Vec<(Method, &'static str)> {
+        let methods = self
+            .paths
+            .iter()
+            .map(|(path, methods)| methods.iter().map(|(method, _)| (method.clone(), *path)));
+        methods.flatten().chain(self.duplicates.iter().cloned()).collect()
+    }
+
+    /// Registers every route, and says 405 for a known path's other methods and 404 for any
+    /// other path.
+    pub fn register(self, config: &mut ServiceConfig) {
+        for (path, methods) in self.paths {
+            let allow = allowed(methods.iter().map(|(method, _)| method));
+            let mut resource = web::resource(path);
+            for (_, route) in methods {
+                resource = resource.route(route);
+            }
+            config.service(resource.default_service(web::to(move || {
+                let allow = allow.clone();
+                async move { method_not_allowed(&allow) }
+            })));
+        }
+        config.default_service(web::to(|| async { ApiError::RouteNotFound.error_response() }));
+    }
+}
+
+fn allowed<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
+    let mut names: Vec<_> = methods.map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+/// RFC 9110, 15.5.6: says which methods there are.
+fn method_not_allowed(allow: &str) -> HttpResponse {
+    let mut response = ApiError::MethodNotAllowed.error_response();
+    if let Ok(value) = header::HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn as_set(routes: Vec<(Method, &str)>) -> BTreeSet<(String, String)> {
+        routes.into_iter().map(|(method, path)| (method.to_string(), path.to_owned())).collect()
+    }
+
+    #[test]
+    fn no_route_is_given_twice() {
+        let routes = routes().list();
+        assert_eq!(as_set(routes.clone()).len(), routes.len());
+    }
+
+    #[test]
+    fn every_route_is_documented_and_every_documented_route_exists() {
+        let document = crate::openapi();
+        let mut documented = BTreeSet::new();
+        for (path, item) in document.paths.paths {
+            let operations = [
+                ("GET", item.get),
+                ("POST", item.post),
+                ("PUT", item.put),
+                ("PATCH", item.patch),
+                ("DELETE", item.delete),
+            ];
+            let here = operations.into_iter().filter(|(_, operation)| operation.is_some());
+            documented.extend(here.map(|(method, _)| (method.to_owned(), path.clone())));
+        }
+        assert_eq!(as_set(routes().list()), documented);
+    }
+}

@@ -1,0 +1,129 @@
+//! Renaming, archiving and the like.
+
+use repartee_domain::{
+    Version,
+    conversations::{Conversation, ConversationChanges},
+};
+
+use super::ConversationService;
+use crate::{
+    Actor, AppError,
+    ports::{ConversationReference, PortError},
+};
+
+impl ConversationService {
+    /// Changes the fields that are named. `expected` is the version that the caller read, where
+    /// it says so.
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+        changes: ConversationChanges,
+        expected: Option<Version>,
+    ) -> Result<Conversation, AppError> {
+        let mut conversation = self.find(actor, conversation).await?;
+        if expected.is_some_and(|expected| expected != conversation.version) {
+            return Err(AppError::VersionMismatch);
+        }
+        let now = self.clock.now();
+        if !conversation.change(changes, now).map_err(AppError::Invalid)? {
+            return Ok(conversation);
+        }
+        match self.repository.save(conversation).await {
+            Err(PortError::Stale) if expected.is_some() => Err(AppError::VersionMismatch),
+            saved => Ok(saved?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::{DateTime, Utc};
+    use repartee_domain::{
+        ConversationId, LoginSessionId, UserId,
+        accounts::Role,
+        conversations::{ConversationStatus, ConversationStatusName, Subject},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ports::{MockClock, MockConversationRepository, MockIdGenerator};
+
+    const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
+    const ACTOR: Actor = Actor {
+        user: UserId::from_uuid(Uuid::from_u128(1)),
+        role: Role::User,
+        session: LoginSessionId::from_uuid(Uuid::from_u128(2)),
+    };
+    const ID: ConversationId = ConversationId::from_uuid(Uuid::from_u128(3));
+
+    fn archive() -> ConversationChanges {
+        ConversationChanges {
+            status: Some(ConversationStatusName::Archived),
+            ..ConversationChanges::default()
+        }
+    }
+
+    fn holding() -> MockConversationRepository {
+        let mut repository = MockConversationRepository::new();
+        repository
+            .expect_find()
+            .withf(|owner, id| *owner == ACTOR.user && *id == ID.into())
+            .returning(|owner, _| {
+                let code = "ABCDEFGHIJ01".parse().unwrap();
+                Ok(Some(Conversation::begin(ID, code, owner, Subject::default(), NOW)))
+            });
+        repository
+    }
+
+    fn service(repository: MockConversationRepository) -> ConversationService {
+        let mut clock = MockClock::new();
+        clock.expect_now().return_const(NOW);
+        ConversationService::new(
+            Arc::new(repository),
+            Arc::new(clock),
+            Arc::new(MockIdGenerator::new()),
+        )
+    }
+
+    #[tokio::test]
+    async fn archiving_is_saved() {
+        let mut repository = holding();
+        repository
+            .expect_save()
+            .withf(|saved| saved.status == ConversationStatus::Archived)
+            .once()
+            .returning(Ok);
+
+        service(repository).change(&ACTOR, ID.into(), archive(), None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn changing_nothing_writes_nothing() {
+        let changes = ConversationChanges::default();
+        service(holding()).change(&ACTOR, ID.into(), changes, None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_version_that_was_overtaken_is_refused() {
+        let old = Some(Version::new(9));
+        let error = service(holding()).change(&ACTOR, ID.into(), archive(), old).await.unwrap_err();
+        assert_eq!(error.classify().1, "version_mismatch");
+    }
+
+    #[tokio::test]
+    async fn the_loser_of_a_race_is_told() {
+        for (expected, code) in [(None, "stale_write"), (Some(Version::FIRST), "version_mismatch")]
+        {
+            let mut repository = holding();
+            repository.expect_save().returning(|_| Err(PortError::Stale));
+            let error = service(repository)
+                .change(&ACTOR, ID.into(), archive(), expected)
+                .await
+                .unwrap_err();
+            assert_eq!(error.classify().1, code);
+        }
+    }
+}

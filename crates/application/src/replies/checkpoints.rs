@@ -1,0 +1,69 @@
+//! Saving what is written so far, for all running replies together.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ports::{Checkpoint, PortError, Spawner, TurnRepository};
+
+/// How many replies may wait to be saved before a runner waits for its place.
+const QUEUE: usize = 1024;
+/// The most that one commit saves.
+const BATCH: usize = 256;
+
+/// Commits whatever is waiting in one transaction, so that a thousand replies cost a handful of
+/// commits a second, not four thousand.
+pub(super) struct Checkpointer {
+    queue: mpsc::Sender<Waiting>,
+}
+
+type Saved = Result<(), CheckpointFailed>;
+
+struct Waiting {
+    checkpoint: Checkpoint,
+    saved: oneshot::Sender<Saved>,
+}
+
+/// The events are not stored; whoever holds them tries again later. Why was logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CheckpointFailed;
+
+/// Tells when the checkpoint is stored.
+pub(super) type Receipt = oneshot::Receiver<Saved>;
+
+impl Checkpointer {
+    pub(super) fn start(turns: Arc<dyn TurnRepository>, spawner: &dyn Spawner) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        spawner.spawn(Box::pin(run(turns, waiting)));
+        Self { queue }
+    }
+
+    /// `Err` gives the checkpoint back: too many are waiting.
+    pub(super) fn save(&self, checkpoint: Checkpoint) -> Result<Receipt, Checkpoint> {
+        let (saved, receipt) = oneshot::channel();
+        match self.queue.try_send(Waiting { checkpoint, saved }) {
+            Ok(()) => Ok(receipt),
+            Err(error) => Err(error.into_inner().checkpoint),
+        }
+    }
+}
+
+/// Runs until the service and its runners are gone.
+async fn run(turns: Arc<dyn TurnRepository>, mut queue: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let (checkpoints, receipts): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|waiting| (waiting.checkpoint, waiting.saved)).unzip();
+        let saved = turns.checkpoint(checkpoints).await.map_err(|error: PortError| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "replies in progress were not saved; trying again"
+            );
+            CheckpointFailed
+        });
+        for receipt in receipts {
+            // A runner that is gone needs no answer.
+            let _ = receipt.send(saved);
+        }
+    }
+}

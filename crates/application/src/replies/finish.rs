@@ -1,0 +1,118 @@
+//! The end of a reply: settled, stored, and only then told.
+
+use std::{sync::Arc, time::Duration};
+
+use repartee_domain::replies::{Generation, Price, Usage, Written as Result};
+use tokio::time::sleep;
+
+use super::{
+    Shared,
+    draft::Draft,
+    runner::{Job, Written},
+};
+use crate::{
+    models::Model,
+    ports::{FinishedTurn, PortError, ReplyEvent},
+};
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+impl Shared {
+    /// Stores the reply, however long the database is away, and then tells its subscribers: what
+    /// a client was told is never lost.
+    pub(super) async fn finish(&self, job: &Job, mut draft: Draft, written: Written) {
+        let usage = match (written.usage, &written.model) {
+            (Some(usage), _) => usage,
+            (None, Some(model)) => self.estimate(model, job, &draft.text).await,
+            (None, None) => Usage { estimated: true, ..Usage::default() },
+        };
+        let unsaved = draft.take_unsaved().await;
+        let result = Result {
+            text: std::mem::take(&mut draft.text),
+            model: match &written.model {
+                Some(model) => model.id.clone(),
+                None => draft.generation.model.clone(),
+            },
+            usage,
+            price: written.model.map_or_else(Price::default, |model| model.price),
+            first_token_at: draft.first_token_at,
+            attempts: written.attempts,
+        };
+        let now = self.ports.clock.now();
+        let ended = draft.generation.clone().end(draft.reply.clone(), written.outcome, result, now);
+        let event = ReplyEvent::Ended { outcome: ended.outcome, reply: &ended.reply };
+        let terminal = draft.next_event(&event, &self.ports);
+        self.store(FinishedTurn { ended, unsaved, terminal }).await;
+    }
+
+    pub(super) async fn store(&self, turn: FinishedTurn) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.ports.turns.finish_turn(turn.clone()).await {
+                Ok(()) => {
+                    self.ports.log.append(Arc::clone(&turn.terminal));
+                    tracing::info!(
+                        outcome = turn.ended.outcome.state().as_str(),
+                        attempts = turn.ended.attempts,
+                        events = turn.terminal.seq,
+                        "reply ended"
+                    );
+                    return;
+                }
+                Err(PortError::Stale) => return self.tell_stored_end(turn).await,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a finished reply cannot be stored; trying again"
+                    );
+                }
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Somebody else ended it: what they stored is what happened. Where it was deleted, nothing
+    /// is stored, and our own end lets the readers go.
+    async fn tell_stored_end(&self, turn: FinishedTurn) {
+        let generation = turn.ended.generation.id;
+        let stored = self.ports.turns.events_after(generation, 0).await.unwrap_or_default();
+        let terminal = stored.into_iter().find(|event| event.kind.is_terminal());
+        tracing::warn!(is_deleted = terminal.is_none(), "the reply was ended by somebody else");
+        self.ports.log.append(terminal.map_or(turn.terminal, Arc::new));
+    }
+
+    /// Counts what the provider did not: the prompt and what was written of the reply.
+    async fn estimate(&self, model: &Model, job: &Job, text: &str) -> Usage {
+        let mut texts: Vec<_> = job.turns.iter().map(|turn| turn.content.clone()).collect();
+        texts.push(text.to_owned());
+        self.count(model, texts).await
+    }
+
+    /// The last text is the reply, the others are the prompt.
+    pub(super) async fn count(&self, model: &Model, texts: Vec<String>) -> Usage {
+        // Four bytes a token is what English comes to, where even counting fails.
+        let rough: Vec<_> = texts.iter().map(|text| text.len().div_ceil(4)).collect();
+        let counts = match model.provider.count_tokens(&model.upstream, texts).await {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot count tokens");
+                rough
+            }
+        };
+        let tokens =
+            |counts: &[usize]| u32::try_from(counts.iter().sum::<usize>()).unwrap_or(u32::MAX);
+        let (reply, prompt) = counts.split_last().unwrap_or((&0, &[]));
+        Usage {
+            prompt_tokens: tokens(prompt),
+            completion_tokens: tokens(&[*reply]),
+            estimated: true,
+        }
+    }
+}
+
+/// The model's name as a generation has it, for one that is asked for by an orphan.
+pub(super) fn asked_model(generation: &Generation) -> Option<&str> {
+    Some(generation.model.as_str()).filter(|name| !name.is_empty())
+}

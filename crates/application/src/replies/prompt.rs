@@ -1,0 +1,101 @@
+//! What a model gets to see of a conversation.
+
+use repartee_domain::{
+    conversations::Conversation,
+    messages::{Message, MessageRole},
+    replies::{ContextWindow, Turn},
+};
+
+use super::Shared;
+use crate::{AppError, models::Model};
+
+/// Messages read at a time. Most conversations fit into one page.
+const PAGE: u32 = 64;
+/// The most messages that a model is shown, however short they are.
+const MOST_MESSAGES: usize = 2_000;
+/// No text is worth more bytes a token than this, so that reading can stop early.
+const BYTES_PER_TOKEN: usize = 32;
+
+impl Shared {
+    /// System message, as much of the history as fits, newest first, and the question.
+    pub(super) async fn prompt(
+        &self,
+        conversation: &Conversation,
+        question: &str,
+        models: &[Model],
+    ) -> Result<Vec<Turn>, AppError> {
+        let Some(model) = models.iter().min_by_key(|model| model.window.prompt_tokens()) else {
+            return Ok(Vec::new());
+        };
+        let system = self.system_message(conversation);
+        // Newest first, the question at the head.
+        let mut turns = vec![Turn { role: MessageRole::User, content: question.to_owned() }];
+        self.load_history(conversation, model.window, &mut turns).await?;
+        let bytes = system.len() + turns.iter().map(|turn| turn.content.len()).sum::<usize>();
+        if !model.window.surely_fits(bytes, turns.len()) {
+            let fit = self.count_fitting(model, &system, &turns).await;
+            turns.truncate(fit);
+        }
+        turns.push(Turn { role: MessageRole::System, content: system });
+        turns.reverse();
+        Ok(turns)
+    }
+
+    /// One system message: the operator's, then the conversation's own; a default for neither.
+    fn system_message(&self, conversation: &Conversation) -> String {
+        let operator = self.rules.operator_message.as_deref();
+        let own = conversation.subject.system_message.as_deref();
+        let parts: Vec<_> = [operator, own].into_iter().flatten().collect();
+        if parts.is_empty() { self.rules.default_message.clone() } else { parts.join("\n\n") }
+    }
+
+    async fn load_history(
+        &self,
+        conversation: &Conversation,
+        window: ContextWindow,
+        turns: &mut Vec<Turn>,
+    ) -> Result<(), AppError> {
+        if conversation.last_message_at.is_none() {
+            return Ok(());
+        }
+        let mut before = None;
+        let mut bytes = 0;
+        loop {
+            let page =
+                self.ports.turns.history(conversation.owner, conversation.id, before, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            before = page.last().map(|message| message.id);
+            for message in page.into_iter().filter(is_shown) {
+                bytes += message.content.len();
+                turns.push(Turn { role: message.role, content: message.content });
+            }
+            let is_enough = bytes > window.prompt_tokens().saturating_mul(BYTES_PER_TOKEN)
+                || turns.len() >= MOST_MESSAGES;
+            if is_last || is_enough {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn count_fitting(&self, model: &Model, system: &str, turns: &[Turn]) -> usize {
+        let mut texts = vec![system.to_owned()];
+        texts.extend(turns.iter().map(|turn| turn.content.clone()));
+        let counts = match model.provider.count_tokens(&model.upstream, texts).await {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot count tokens");
+                // A byte a token is more than any text has: too little history, never too much.
+                [system.len()].into_iter().chain(turns.iter().map(|t| t.content.len())).collect()
+            }
+        };
+        let (system, sizes) = counts.split_first().unwrap_or((&0, &[]));
+        let is_question = |at: usize| turns.get(at).is_some_and(|t| t.role == MessageRole::User);
+        model.window.newest_that_fit(*system, sizes, is_question)
+    }
+}
+
+/// What was said by either side. An empty reply says nothing, and there is one system message.
+fn is_shown(message: &Message) -> bool {
+    matches!(message.role, MessageRole::User | MessageRole::Assistant)
+        && !message.content.trim().is_empty()
+}
