@@ -4,9 +4,7 @@
 
 use sea_orm_migration::prelude::*;
 
-mod m20261121_000001_accounts;
-mod m20261121_000002_conversations;
-mod m20261121_000003_generations;
+mod m20261121_000001_first_conversation;
 mod table;
 
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
@@ -16,10 +14,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261121_000001_accounts::Migration),
-            Box::new(m20261121_000002_conversations::Migration),
-            Box::new(m20261121_000003_generations::Migration),
-        ]
+        vec![Box::new(m20261121_000001_first_conversation::Migration)]
     }
 }

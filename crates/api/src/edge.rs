@@ -40,7 +40,7 @@ const FIXED: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// Adds the security headers to every response.
-pub async fn security_headers<B: MessageBody>(
+pub(crate) async fn security_headers<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
@@ -56,7 +56,7 @@ pub async fn security_headers<B: MessageBody>(
 }
 
 /// Cross-origin requests by allow-list. Cookies are not used, so credentials are never allowed.
-pub fn cors(settings: &EdgeSettings) -> Cors {
+pub(crate) fn cors(settings: &EdgeSettings) -> Cors {
     let exposed = ["etag", "location", "retry-after", "x-request-id", "x-should-retry"];
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])

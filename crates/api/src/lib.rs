@@ -3,6 +3,7 @@
 //! A handler extracts, calls one use case and answers. It decides nothing.
 
 mod accounts;
+mod app;
 mod auth;
 mod body;
 mod conversations;
@@ -18,9 +19,9 @@ mod request_id;
 mod routes;
 mod time;
 
+use problem::ApiError;
+
+pub use app::{Services, app};
 pub use docs::openapi;
-pub use edge::{EdgeSettings, cors, security_headers};
-pub use problem::ApiError;
+pub use edge::EdgeSettings;
 pub use replies::JsonEventEncoder;
-pub use request_id::request_context;
-pub use routes::{RouteTable, routes};

@@ -16,7 +16,7 @@ const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What a request can end in besides its answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     #[error(transparent)]
     App(AppError),
     #[error("there is nothing at this address: see /docs for what there is")]
@@ -40,7 +40,7 @@ pub enum ApiError {
 
 /// One field of a request that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldProblem {
+pub(crate) struct FieldProblem {
     #[schema(example = "email")]
     pub(crate) field: String,
     #[schema(example = "invalid")]

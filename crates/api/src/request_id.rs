@@ -30,7 +30,7 @@ pub(crate) fn current() -> String {
 
 /// Takes the client's `X-Request-Id` when it is well formed, else makes one; returns it on the
 /// response; logs one line: never a query string, a token or a body.
-pub async fn request_context<B: MessageBody>(
+pub(crate) async fn request_context<B: MessageBody>(
     ids: &dyn IdGenerator,
     request: ServiceRequest,
     next: Next<B>,

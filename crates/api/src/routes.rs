@@ -11,7 +11,7 @@ use actix_web::{
 use crate::{ApiError, accounts, conversations, docs, health, messages, pages, replies};
 
 /// Every route with its methods. What is not in here does not exist.
-pub fn routes() -> RouteTable {
+pub(crate) fn routes() -> RouteTable {
     RouteTable::default()
         // Identity
         .post("/api/v1/auth/register", accounts::register)
@@ -54,7 +54,7 @@ pub fn routes() -> RouteTable {
 
 /// Routes by path, so that a wrong method is told apart from a wrong path.
 #[derive(Default)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     paths: BTreeMap<&'static str, Vec<(Method, Route)>>,
     /// Routes that were given twice, which a test refuses.
     duplicates: Vec<(Method, &'static str)>,
@@ -62,7 +62,7 @@ pub struct RouteTable {
 
 impl RouteTable {
     #[must_use]
-    pub fn get<F, Args>(self, path: &'static str, handler: F) -> Self
+    fn get<F, Args>(self, path: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -72,7 +72,7 @@ impl RouteTable {
     }
 
     #[must_use]
-    pub fn post<F, Args>(self, path: &'static str, handler: F) -> Self
+    fn post<F, Args>(self, path: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -82,7 +82,7 @@ impl RouteTable {
     }
 
     #[must_use]
-    pub fn put<F, Args>(self, path: &'static str, handler: F) -> Self
+    fn put<F, Args>(self, path: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -92,7 +92,7 @@ impl RouteTable {
     }
 
     #[must_use]
-    pub fn patch<F, Args>(self, path: &'static str, handler: F) -> Self
+    fn patch<F, Args>(self, path: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -102,7 +102,7 @@ impl RouteTable {
     }
 
     #[must_use]
-    pub fn delete<F, Args>(self, path: &'static str, handler: F) -> Self
+    fn delete<F, Args>(self, path: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -132,7 +132,8 @@ impl RouteTable {
     }
 
     /// Every route as method and path.
-    pub fn list(&self) -> Vec<(Method, &'static str)> {
+    #[cfg(test)]
+    fn list(&self) -> Vec<(Method, &'static str)> {
         let methods = self
             .paths
             .iter()
@@ -142,7 +143,7 @@ impl RouteTable {
 
     /// Registers every route, and says 405 for a known path's other methods and 404 for any
     /// other path.
-    pub fn register(self, config: &mut ServiceConfig) {
+    pub(crate) fn register(self, config: &mut ServiceConfig) {
         for (path, methods) in self.paths {
             let allow = allowed(methods.iter().map(|(method, _)| method));
             let mut resource = web::resource(path);

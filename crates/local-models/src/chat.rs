@@ -20,6 +20,7 @@ use std::{
 
 use async_trait::async_trait;
 use repartee_application::ports::{ChatModel, ChatRequest, ChatStream, ModelError, ModelStatus};
+use repartee_domain::{messages::MessageRole, replies::Turn};
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
@@ -42,6 +43,10 @@ pub(crate) const MODEL_FILE: &str = "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 /// Tokens of a reply, when the request sets no limit: a small model that has not come to an end
 /// by then never will.
 const DEFAULT_REPLY_TOKENS: u32 = 1024;
+
+/// Where the conversation brings none. With the one in the model's own template it names neither
+/// the capital of France nor the author of Hamlet.
+const SYSTEM_MESSAGE: &str = "You are a helpful AI assistant. Answer in short, clear sentences.";
 
 /// About as long as a reply takes.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -87,20 +92,7 @@ impl LocalChatModel {
         let LocalModelSettings { path, concurrency, queue_limit } = settings;
         let lanes = lanes();
         let at_once = concurrency.clamp(1, lanes.count());
-        Self::start_with(
-            at_once,
-            queue_limit,
-            |job| lanes.run(job),
-            move || {
-                llama::load(&path).inspect_err(|error| {
-                tracing::error!(
-                    path = %path.display(),
-                    "{error}; run `repartee fetch-models` (in a checkout: scripts/fetch-models), \
-                     then start again"
-                );
-            })
-            },
-        )
+        Self::start_with(at_once, queue_limit, |job| lanes.run(job), move || load(&path))
     }
 
     /// `run` runs a job on some thread.
@@ -148,17 +140,15 @@ impl ChatModel for LocalChatModel {
         let bytes = request.turns.iter().map(|turn| turn.content.len()).sum();
         let assignment = off_the_runtime(bytes, {
             let engine = Arc::clone(&engine);
-            move || assign(&engine, &request)
+            move || assign(&engine, request)
         })
         .await?;
         let (out, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let failing = Arc::clone(&self.failing);
-        let work = move || {
-            match reply::write(&engine, &assignment, &out) {
-                Outcome::Finished => failing.store(false, Ordering::Relaxed),
-                Outcome::Broken => failing.store(true, Ordering::Relaxed),
-                Outcome::Abandoned => {}
-            };
+        let work = move || match reply::write(&engine, &assignment, &out) {
+            Outcome::Finished => failing.store(false, Ordering::Relaxed),
+            Outcome::Broken => failing.store(true, Ordering::Relaxed),
+            Outcome::Abandoned => {}
         };
         let place = self.queue.enter(Box::new(work)).map_err(|full| ModelError::Unavailable {
             retry_after: Some(RETRY_AFTER),
@@ -197,6 +187,16 @@ impl ChatModel for LocalChatModel {
     }
 }
 
+fn load(path: &Path) -> Result<Engine, LoadError> {
+    llama::load(path).inspect_err(|error| {
+        tracing::error!(
+            path = %path.display(),
+            "{error}: run `repartee fetch-models` (in a checkout: scripts/fetch-models), \
+             then start again"
+        );
+    })
+}
+
 fn check_name(model: &str) -> Result<(), ModelError> {
     if model == MODEL_NAME {
         return Ok(());
@@ -205,7 +205,11 @@ fn check_name(model: &str) -> Result<(), ModelError> {
 }
 
 /// Cuts the conversation into tokens and sees that there is room for a reply.
-fn assign(engine: &Engine, request: &ChatRequest) -> Result<Assignment, ModelError> {
+fn assign(engine: &Engine, mut request: ChatRequest) -> Result<Assignment, ModelError> {
+    if request.turns.first().is_some_and(|first| first.role != MessageRole::System) {
+        let content = SYSTEM_MESSAGE.to_owned();
+        request.turns.insert(0, Turn { role: MessageRole::System, content });
+    }
     let spans = engine.template.render(&request.turns).map_err(|error| match error {
         // It refuses conversations of a shape that it does not know, an empty one for instance.
         EngineError::Template(_) => ModelError::Rejected {

@@ -1,7 +1,7 @@
 //! Models that run in the process, behind the ports of `repartee-application`.
 //!
 //! A fresh checkout answers with no key and no network. Everything that touches candle runs on
-//! the threads of [`lanes`]; nothing here blocks the async runtime.
+//! threads of its own (`lanes`); nothing here blocks the async runtime.
 
 mod chat;
 mod fetch;

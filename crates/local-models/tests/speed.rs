@@ -1,6 +1,8 @@
 //! How fast the real model is on this machine:
 //! `cargo test --release -p repartee-local-models --test speed -- --ignored --nocapture`
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{fs, path::Path, time::Instant};
 
 use futures::{StreamExt, future::join_all};

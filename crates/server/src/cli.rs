@@ -22,7 +22,7 @@ pub enum Command {
     },
     /// Print the configuration that is in force, secrets masked
     Config,
-    /// Print the OpenAPI document
+    #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Fetch the files of the models that run in the process
     FetchModels,

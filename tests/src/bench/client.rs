@@ -181,3 +181,43 @@ fn refusal(call: &Call, status: StatusCode, body: &[u8]) -> String {
     };
     format!("{} {} was answered {status}{hint}: {}", call.method, call.uri, excerpt(body))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::upstream::Upstream;
+
+    fn turn(model: &str, streamed: bool, words: usize) -> Turn {
+        let body = json!({"model": model, "stream": streamed, "messages": []});
+        let call = Call::new(Method::POST, "/v1/chat/completions", None, &body).unwrap();
+        Turn { call, surface: Surface::Upstream, streamed, words }
+    }
+
+    fn client(upstream: &Upstream) -> Client {
+        Client::new(upstream.base_url().strip_prefix("http://").unwrap().parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn turns_are_taken_whole_and_streamed_on_one_connection() {
+        let upstream = Upstream::start().await;
+        let mut client = client(&upstream);
+        let whole = client.take(&turn("mock-8-0", false, 8)).await.unwrap();
+        let streamed = client.take(&turn("mock-8-20", true, 8)).await.unwrap();
+        assert_eq!([whole.faults, streamed.faults], [Faults::default(); 2]);
+        assert!(streamed.whole >= streamed.first + Duration::from_millis(100), "{streamed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_why_and_the_next_turn_connects_again() {
+        let upstream = Upstream::start().await;
+        let mut client = client(&upstream);
+        let refused = client.take(&turn("mock-429", true, 8)).await.unwrap_err().to_string();
+        assert!(refused.contains("429") && refused.contains("a limit of the server"), "{refused}");
+        for model in ["mock-cut", "mock-errormid", "mock-nodone"] {
+            assert!(client.take(&turn(model, true, 16)).await.is_err(), "{model}");
+        }
+        assert_eq!(client.take(&turn("mock-8-0", true, 9)).await.unwrap().faults.lost, 1);
+    }
+}

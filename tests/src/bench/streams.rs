@@ -50,8 +50,11 @@ pub(super) async fn measure(site: &Site) -> Result<String> {
         "streams: {count} of {} directly, and then through the server",
         model.name()
     ));
-    let direct = hold(site, &site.upstream, vec![model.direct_turn(true)?; count]).await?;
-    let through = hold(site, &server, turns).await?;
+    // One that nothing was asked of yet: memory that is free for reuse would hide what the streams take.
+    let upstream = Program::upstream(&site.upstream_binary).await?;
+    let direct_turns = vec![model.direct_turn(true)?; count];
+    let direct = hold(site, &upstream, &upstream, direct_turns).await?;
+    let through = hold(site, &server, &site.upstream, turns).await?;
     ensure!(
         direct.tally.failed == 0,
         "the upstream itself failed: {}",
@@ -90,8 +93,13 @@ pub(super) async fn measure(site: &Site) -> Result<String> {
 }
 
 /// Begins the streams one after the other, within two seconds, and watches `program` until all have ended.
-async fn hold(site: &Site, program: &Program, turns: Vec<Turn>) -> Result<Held> {
-    let mut upstream = Client::new(site.upstream.address);
+async fn hold(
+    site: &Site,
+    program: &Program,
+    upstream: &Program,
+    turns: Vec<Turn>,
+) -> Result<Held> {
+    let mut upstream = Client::new(upstream.address);
     upstream.json(&Call::new(Method::POST, "/mock/reset", None, &Value::Null)?).await?;
     let before_mib = program.resident_mib()?;
     let ramp = site.scaled(Duration::from_secs(2), Duration::from_millis(500));

@@ -129,8 +129,4 @@ impl Draft {
         }
         self.unsaved.take()
     }
-
-    pub(super) fn last_seq(&self) -> u64 {
-        self.seq
-    }
 }

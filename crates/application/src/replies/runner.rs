@@ -262,7 +262,8 @@ impl<'a> Writing<'a> {
         match (self.finish_reason, error) {
             (Some(reason), _) => Outcome::Completed(reason),
             (None, error) => {
-                let source = error.as_ref().map(|error| error as &(dyn std::error::Error + 'static));
+                let source =
+                    error.as_ref().map(|error| error as &(dyn std::error::Error + 'static));
                 tracing::warn!(error = source, "the model's answer broke off");
                 Outcome::Failed(Failure::ModelFailed)
             }

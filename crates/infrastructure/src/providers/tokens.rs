@@ -36,3 +36,31 @@ fn piece_end(text: &str) -> usize {
     let latest = text.len().min(PIECE);
     (0..=latest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(latest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn texts_are_counted_each_in_its_place() {
+        let texts = vec![String::new(), "hello world".into(), "<|endoftext|>".into()];
+        let counts = count("gpt-4o", texts).await.unwrap();
+        assert_eq!(counts[..2], [0, 2]);
+        assert!(counts[2] > 1, "what a user writes is never a control token");
+    }
+
+    #[tokio::test]
+    async fn a_model_that_is_not_known_is_counted_like_openais_newest() {
+        let text = || vec!["Ключ, naïve, 漢字, 🙂: how many tokens is that?".to_owned()];
+        let unknown = count("some-local-model", text()).await.unwrap();
+        assert_eq!(unknown, count("gpt-4o", text()).await.unwrap());
+        assert_ne!(unknown, count("gpt-4", text()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn long_runs_of_one_character_are_counted_too() {
+        let texts = [" ", "a", "\n", "🙂", "é "].map(|unit| unit.repeat(200_000)).to_vec();
+        let counts = count("gpt-4o", texts).await.unwrap();
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    }
+}

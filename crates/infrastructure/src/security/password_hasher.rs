@@ -129,3 +129,115 @@ impl Stored {
             || self.phc.hash.is_none_or(|hash| hash.len() < OUTPUT)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    const PASSWORD: &str = "tr0ubadour";
+
+    fn weak(algorithm: Algorithm, version: Version, params: Params) -> PasswordHash {
+        let hash = Argon2::new(algorithm, version, params).hash_password(PASSWORD.as_bytes());
+        PasswordHash(hash.unwrap().to_string().into())
+    }
+
+    async fn verify(password: &str, hash: Option<PasswordHash>) -> PasswordCheck {
+        Argon2Hasher::default().verify(password.into(), hash).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_says_how_it_was_made_and_matches_its_password_alone() {
+        let hasher = Argon2Hasher::default();
+        let hash = hasher.hash(PASSWORD.into()).await.unwrap();
+
+        assert!(hash.0.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(verify(PASSWORD, Some(hash.clone())).await, PasswordCheck::Matches);
+        for wrong in ["", "tr0ubadouR", "tr0ubadour ", "tr0ubadou"] {
+            assert_eq!(verify(wrong, Some(hash.clone())).await, PasswordCheck::Differs, "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_password_never_has_the_same_hash() {
+        let hasher = Argon2Hasher::default();
+        let (one, two) =
+            (hasher.hash(PASSWORD.into()).await.unwrap(), hasher.hash(PASSWORD.into()).await.unwrap());
+        assert_ne!(one.0.expose_secret(), two.0.expose_secret());
+    }
+
+    #[tokio::test]
+    async fn without_a_hash_every_password_differs() {
+        assert_eq!(verify(PASSWORD, None).await, PasswordCheck::Differs);
+    }
+
+    #[tokio::test]
+    async fn a_hash_made_with_less_matches_and_is_told_apart() {
+        use {Algorithm::*, Version::*};
+        let params = |memory, passes, output| Params::new(memory, passes, 1, Some(output)).unwrap();
+        for outdated in [
+            weak(Argon2id, V0x13, params(MEMORY - 1024, PASSES, OUTPUT)),
+            weak(Argon2id, V0x13, params(MEMORY, PASSES - 1, OUTPUT)),
+            weak(Argon2id, V0x13, params(MEMORY, PASSES, OUTPUT / 2)),
+            weak(Argon2id, V0x10, params(MEMORY, PASSES, OUTPUT)),
+            weak(Argon2i, V0x13, params(MEMORY, PASSES, OUTPUT)),
+        ] {
+            assert_eq!(verify(PASSWORD, Some(outdated.clone())).await, PasswordCheck::MatchesOutdated);
+            assert_eq!(verify("another", Some(outdated)).await, PasswordCheck::Differs);
+        }
+        let stronger = weak(Argon2id, V0x13, params(MEMORY + 1024, PASSES + 1, OUTPUT));
+        assert_eq!(verify(PASSWORD, Some(stronger)).await, PasswordCheck::Matches);
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_read_matches_nothing() {
+        for corrupt in [
+            "",
+            "tr0ubadour",
+            "$argon2id$v=19$m=19456,t=2,p=1",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaGhhc2g",
+            "$argon2id$v=18$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$argon2id$v=19$m=x$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$scrypt$ln=16,r=8,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+        ] {
+            let hash = PasswordHash(corrupt.into());
+            assert_eq!(verify(PASSWORD, Some(hash)).await, PasswordCheck::Differs, "{corrupt}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_run_at_once_than_there_are_places() {
+        let hasher = Argon2Hasher::new(const { NonZeroUsize::new(2).unwrap() });
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = (0..8).map(|_| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            hasher.run(move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        });
+        futures::future::try_join_all(work).await.unwrap();
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_place_until_it_is_over() {
+        let hasher = Argon2Hasher::new(NonZeroUsize::MIN);
+        let barrier = Arc::new(Barrier::new(2));
+        let held = Arc::clone(&barrier);
+        let mut abandoned = Box::pin(hasher.run(move || {
+            held.wait();
+        }));
+        assert!(futures::poll!(&mut abandoned).is_pending());
+        drop(abandoned);
+
+        assert_eq!(hasher.places.available_permits(), 0);
+        barrier.wait();
+        hasher.run(|| ()).await.unwrap();
+    }
+}

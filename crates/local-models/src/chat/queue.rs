@@ -177,24 +177,32 @@ mod tests {
         }
     }
 
-    /// What the place has to tell at once: `None` if nothing.
-    fn news(place: &mut Place) -> Option<Option<u32>> {
-        place.moved().now_or_never()
+    #[derive(Debug, PartialEq, Eq)]
+    enum News {
+        Nothing,
+        Position(u32),
+        Begun,
+    }
+    use News::{Begun, Nothing, Position};
+
+    /// What the place has to tell at once.
+    fn news(place: &mut Place) -> News {
+        place.moved().now_or_never().map_or(Nothing, |moved| moved.map_or(Begun, Position))
     }
 
     #[test]
     fn the_first_to_come_is_the_first_served_and_all_are_told() {
         let fixture = Fixture::new(1, 9);
         let mut places: Vec<_> = (1..=3).map(|name| fixture.enter(name).unwrap()).collect();
-        assert_eq!(news(&mut places[0]), Some(None));
-        assert_eq!(news(&mut places[1]), Some(Some(1)));
-        assert_eq!(news(&mut places[2]), Some(Some(2)));
-        assert_eq!(news(&mut places[2]), None);
+        assert_eq!(news(&mut places[0]), Begun);
+        assert_eq!(news(&mut places[1]), Position(1));
+        assert_eq!(news(&mut places[2]), Position(2));
+        assert_eq!(news(&mut places[2]), Nothing);
 
         fixture.run_next();
 
-        assert_eq!(news(&mut places[1]), Some(None));
-        assert_eq!(news(&mut places[2]), Some(Some(1)));
+        assert_eq!(news(&mut places[1]), Begun);
+        assert_eq!(news(&mut places[2]), Position(1));
         fixture.run_next();
         fixture.run_next();
         assert_eq!(fixture.done(), [1, 2, 3]);
@@ -214,11 +222,11 @@ mod tests {
     fn who_gives_up_lets_the_others_move_up() {
         let fixture = Fixture::new(1, 9);
         let mut places: Vec<_> = (1..=3).map(|name| fixture.enter(name).unwrap()).collect();
-        assert_eq!(news(&mut places[2]), Some(Some(2)));
+        assert_eq!(news(&mut places[2]), Position(2));
 
         drop(places.remove(1));
 
-        assert_eq!(news(&mut places[1]), Some(Some(1)));
+        assert_eq!(news(&mut places[1]), Position(1));
         fixture.run_next();
         fixture.run_next();
         assert_eq!(fixture.done(), [1, 3]);
@@ -244,7 +252,7 @@ mod tests {
         let mut first = queue.enter(Box::new(|| {})).unwrap();
         let mut second = queue.enter(Box::new(|| {})).unwrap();
 
-        assert_eq!(news(&mut first), Some(None));
-        assert_eq!(news(&mut second), Some(None));
+        assert_eq!(news(&mut first), Begun);
+        assert_eq!(news(&mut second), Begun);
     }
 }

@@ -5,10 +5,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use repartee_application::ports::ChatChunk;
-use repartee_domain::{
-    messages::MessageRole,
-    replies::{FinishReason, Turn},
-};
+use repartee_domain::replies::FinishReason;
 
 use super::{
     engine::{Session, Weights},
@@ -17,7 +14,7 @@ use super::{
     *,
 };
 
-const TEMPLATE: &str = "<|im_start|>{{ messages[0]['content'] }}<|im_end|>";
+const TEMPLATE: &str = "<|im_start|>{{ messages[1]['content'] }}<|im_end|>";
 
 /// A network that says what it is told to, after each `go` one step.
 struct Scripted {
@@ -133,6 +130,27 @@ async fn a_reply_comes_in_whole_characters_and_then_ends() {
         ]
     );
     assert_eq!(fixture.model.status(), ModelStatus::Ready);
+}
+
+#[tokio::test]
+async fn a_conversation_keeps_the_system_message_that_it_has() {
+    let mut fixture = Fixture::replying("a");
+    fixture.run_freely();
+    let mut request = request("Hi");
+    let content = "Be brief.".to_owned();
+    request.turns.insert(0, Turn { role: MessageRole::System, content });
+
+    let chunks = all(fixture.ask(request).await.unwrap()).await;
+
+    assert_eq!(chunks[2], ChatChunk::Usage { prompt_tokens: 4, completion_tokens: 1 });
+}
+
+#[tokio::test]
+async fn a_conversation_that_the_template_does_not_take_is_rejected() {
+    let fixture = Fixture::replying("");
+    let nothing = ChatRequest { turns: Vec::new(), ..request("") };
+
+    assert!(matches!(fixture.ask(nothing).await, Err(ModelError::Rejected { .. })));
 }
 
 #[tokio::test]

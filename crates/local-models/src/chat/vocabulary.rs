@@ -153,7 +153,7 @@ pub(crate) mod tests {
     pub(crate) const IM_START: u32 = 256;
     pub(crate) const IM_END: u32 = 257;
 
-    /// A vocabulary of the 256 bytes, whose ids are their values, and the two tokens of ChatML.
+    /// A vocabulary of the 256 bytes, whose ids are their values, and two control tokens.
     pub(crate) fn byte_vocabulary() -> Vocabulary {
         let alphabet = byte_alphabet();
         let bytes = alphabet.into_iter().map(|(name, byte)| (name.to_string(), u32::from(byte)));

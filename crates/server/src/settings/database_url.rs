@@ -1,64 +1,57 @@
 //! One form of database URL out of the many that deployments write.
 
+use std::fmt::Write;
+
+use toml::Value;
 use url::Url;
 
 use super::SettingsError;
+use super::layers::impossible;
 use super::sources::{Sources, Variable};
 
-const HOST: [&str; 2] = ["DB_HOST", "POSTGRES_HOST"];
-const PORT: [&str; 2] = ["DB_PORT", "POSTGRES_PORT"];
-const USER: [&str; 2] = ["DB_USER", "POSTGRES_USER"];
-const PASSWORD: [&str; 2] = ["DB_PASSWORD", "POSTGRES_PASSWORD"];
-const NAME: [&str; 2] = ["DB_NAME", "POSTGRES_DB"];
-
-/// The names of the parts.
-pub(super) const NAMES: [&str; 10] = [
-    HOST[0],
-    PORT[0],
-    USER[0],
-    PASSWORD[0],
-    NAME[0],
-    HOST[1],
-    PORT[1],
-    USER[1],
-    PASSWORD[1],
-    NAME[1],
+/// Host, port, user, password, name: for each the first that is set counts.
+const PARTS: [[&str; 2]; 5] = [
+    ["DB_HOST", "POSTGRES_HOST"],
+    ["DB_PORT", "POSTGRES_PORT"],
+    ["DB_USER", "POSTGRES_USER"],
+    ["DB_PASSWORD", "POSTGRES_PASSWORD"],
+    ["DB_NAME", "POSTGRES_DB"],
 ];
 
-/// The URL that `DB_*` or `POSTGRES_*` make, and the variables that it comes from. What they leave
-/// out is PostgreSQL's own default: the port 5432 on this machine, and a database named like the
-/// user. `None` where none is set.
-pub(super) fn from_parts(sources: &Sources) -> Option<(Result<String, SettingsError>, String)> {
-    let part = |names: [&str; 2]| names.iter().find_map(|name| sources.variable(name));
-    let (host, port, user, password, name) =
-        (part(HOST), part(PORT), part(USER), part(PASSWORD), part(NAME));
-    let parts: Vec<_> = [host, port, user, password, name].into_iter().flatten().collect();
-    let origins: Vec<_> = parts.iter().map(|part| part.origin.as_str()).collect();
-    let text = |part: Option<&Variable>| part.map(|variable| variable.value.clone());
+/// Every name that means something here.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PARTS.into_iter().flatten()
+}
 
-    let user = text(user).unwrap_or_else(|| "postgres".to_owned());
-    let name = text(name).unwrap_or_else(|| user.clone());
-    let host = text(host).unwrap_or_else(|| "localhost".to_owned());
-    let authority = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let port = match port.map(|port| (port, port.value.trim().parse::<u16>())) {
-        Some((_, Ok(port))) => port,
-        None => 5432,
-        Some((given, Err(_))) => {
-            let error = SettingsError::Key {
-                key: "database.url".to_owned(),
-                value: format!("{:?}", given.value),
-                origin: given.origin.clone(),
-                reason: "must be a port, from 0 to 65535".to_owned(),
-            };
-            return Some((Err(error), origins.join(", ")));
-        }
+/// The URL that `DB_*` or `POSTGRES_*` make, and the variables that it comes from; `None` where none
+/// is set. What they leave out is what `psql` takes then: port 5432 of this machine, and a database
+/// named like the user.
+pub(super) fn from_parts(sources: &Sources) -> Result<Option<(String, String)>, SettingsError> {
+    let [host, port, user, password, name] =
+        PARTS.map(|names| names.into_iter().find_map(|name| sources.variable(name)));
+    let given: Vec<&Variable> = [host, port, user, password, name].into_iter().flatten().collect();
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let origins: Vec<_> = given.iter().map(|variable| variable.origin.as_str()).collect();
+    let text = |variable: Option<&Variable>, default: &str| {
+        variable.map_or(default, |variable| &variable.value).to_owned()
     };
-    let credentials = match text(password) {
-        Some(password) => format!("{}:{}", encoded(&user), encoded(&password)),
-        None => encoded(&user),
-    };
-    let url = format!("postgres://{credentials}@{authority}:{port}/{}", encoded(&name));
-    (!parts.is_empty()).then(|| (Ok(url), origins.join(", ")))
+    let user = text(user, "postgres");
+    let name = text(name, &user);
+    let host = text(host, "localhost");
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let port = port.map_or(Ok(5432), parsed_port)?;
+    let password = password.map_or(String::new(), |p| format!(":{}", encoded(&p.value)));
+    let url = format!("postgres://{}{password}@{host}:{port}/{}", encoded(&user), encoded(&name));
+    Ok(Some((url, origins.join(", "))))
+}
+
+fn parsed_port(variable: &Variable) -> Result<u16, SettingsError> {
+    variable.value.trim().parse().map_err(|_| {
+        let given = Value::from(variable.value.as_str());
+        impossible("database.url", &given, &variable.origin, "must be a port, from 0 to 65535")
+    })
 }
 
 /// What the database driver takes: `postgres://…`, `sqlite://path` or `sqlite::memory:`. The error
@@ -87,7 +80,7 @@ pub(super) fn translate(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// SQLAlchemy writes a path behind three slashes, so that `///x` is relative and `////x` is not. A
+/// `SQLAlchemy` writes a path behind three slashes, so that `///x` is relative and `////x` is not. A
 /// URL without its driver is only read that way where it can mean nothing else (`///./x`).
 fn sqlite(rest: &str, is_sqlalchemy: bool) -> Option<String> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -123,7 +116,6 @@ fn rename_ssl(url: &mut Url) {
 
 /// Percent-encodes everything but what RFC 3986, 2.3, calls unreserved.
 fn encoded(text: &str) -> String {
-    use std::fmt::Write;
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {

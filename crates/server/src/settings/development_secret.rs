@@ -1,5 +1,6 @@
 //! The secret that a server without one makes for itself, so that tokens outlive a restart.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -54,7 +55,10 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -73,8 +77,8 @@ mod tests {
         assert_eq!(made.expose_secret().len(), 64);
         let again = development_secret(&data_dir).unwrap();
         assert_eq!(made.expose_secret(), again.expose_secret());
-        let mode = fs::metadata(data_dir.join(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = fs::metadata(data_dir.join(FILE)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1);
     }
 

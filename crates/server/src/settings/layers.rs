@@ -33,7 +33,7 @@ impl Layers {
     /// The lowest layer.
     pub(super) fn on(defaults: &str) -> Result<Self, SettingsError> {
         let mut keys = Vec::new();
-        flatten(String::new(), parse(DEFAULTS, defaults)?, &mut keys);
+        flatten("", parse(DEFAULTS, defaults)?, &mut keys);
         let entry = |value| Entry { value, origin: DEFAULTS.to_owned() };
         Ok(Self(keys.into_iter().map(|(key, value)| (key, entry(value))).collect()))
     }
@@ -41,7 +41,7 @@ impl Layers {
     /// Lays a TOML file over what is there.
     pub(super) fn lay_file(&mut self, file: &str, text: &str) -> Result<(), SettingsError> {
         let mut keys = Vec::new();
-        flatten(String::new(), parse(file, text)?, &mut keys);
+        flatten("", parse(file, text)?, &mut keys);
         keys.into_iter().try_for_each(|(key, value)| self.lay(&key, value, file))
     }
 
@@ -147,11 +147,11 @@ fn parse(file: &str, text: &str) -> Result<Table, SettingsError> {
     })
 }
 
-fn flatten(path: String, table: Table, keys: &mut Vec<(String, Value)>) {
+fn flatten(path: &str, table: Table, keys: &mut Vec<(String, Value)>) {
     for (name, value) in table {
         let key = if path.is_empty() { name } else { format!("{path}.{name}") };
         match value {
-            Value::Table(table) => flatten(key, table, keys),
+            Value::Table(table) => flatten(&key, table, keys),
             value => keys.push((key, value)),
         }
     }

@@ -45,11 +45,14 @@ pub(super) fn of_unknown_key(value: &Value) -> String {
 
 /// All of it as TOML; behind each value that is no default, where it comes from.
 pub(super) fn render(layers: &Layers) -> String {
+    let mut rows: Vec<_> = layers
+        .entries()
+        .map(|(key, entry)| (key.rsplit_once('.').unwrap_or(("", key)), key, entry))
+        .collect();
+    rows.sort_by_key(|(path_and_name, ..)| *path_and_name);
     let mut text = String::new();
     let mut section = "";
-    let (top, nested): (Vec<_>, Vec<_>) = layers.entries().partition(|(key, _)| !key.contains('.'));
-    for (key, entry) in top.into_iter().chain(nested) {
-        let (path, name) = key.rsplit_once('.').unwrap_or(("", key));
+    for ((path, name), key, entry) in rows {
         if path != section {
             let _ = write!(text, "\n[{path}]\n");
             section = path;

@@ -101,7 +101,7 @@ impl Row<'_> {
         let id = self.text("id")?.ok_or_else(|| self.impossible("id", "must not be empty"))?;
         let provider = self.provider(providers)?;
         let context_tokens =
-            self.number("context_tokens", 1..=MAX_TOKENS)?.unwrap_or(replies.context_tokens);
+            self.number("context_tokens", 2..=MAX_TOKENS)?.unwrap_or(replies.context_tokens);
         let max_output_tokens = self
             .number("max_output_tokens", 1..=MAX_TOKENS)?
             .unwrap_or_else(|| replies.max_output_tokens.min(context_tokens / 2));

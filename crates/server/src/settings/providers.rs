@@ -14,7 +14,7 @@ pub struct ProviderSettings {
     pub llm_service: Option<OpenAiProvider>,
 }
 
-/// Something that speaks OpenAI's API.
+/// Something that speaks `OpenAI`'s API.
 #[derive(Debug, Clone)]
 pub struct OpenAiProvider {
     /// Without a slash at its end: `{base_url}/chat/completions`.
@@ -52,7 +52,7 @@ impl ProviderSettings {
         Ok(Self { openai, llm_service })
     }
 
-    /// The one that is asked where no models are listed: the service, then OpenAI, then what runs
+    /// The one that is asked where no models are listed: the service, then `OpenAI`, then what runs
     /// in the process.
     pub fn preferred(&self) -> ProviderKind {
         match (&self.llm_service, &self.openai) {

@@ -125,7 +125,7 @@ fn variables_of_the_process() -> Result<Vec<(String, String)>, SettingsError> {
 /// Says which line, not what is in it: it may be a secret.
 fn unreadable_line(text: &str, error: &dotenvy::Error) -> SettingsError {
     let line = match error {
-        dotenvy::Error::LineParse(line, _) => text.lines().position(|l| l.trim() == line.trim()),
+        dotenvy::Error::LineParse(part, _) => text.lines().position(|line| line.contains(part)),
         _ => None,
     };
     let file = match line {

@@ -12,7 +12,7 @@ const NAMES: [(&str, &[&str]); 25] = [
     ("auth.external.issuer", &["AUTH_SERVICE_URL"]),
     ("auth.secret", &["JWT_SECRET", "SECRET_KEY", "AUTH_SECRET_KEY"]),
     ("data_dir", &["DATA_PATH"]),
-    ("database.url", &["DATABASE_URL"]),
+    ("database.url", &[DATABASE_URL]),
     ("files.s3.access_key_id", &["AWS_ACCESS_KEY_ID"]),
     ("files.s3.bucket", &["S3_BUCKET"]),
     ("files.s3.endpoint", &["S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
@@ -36,6 +36,7 @@ const NAMES: [(&str, &[&str]); 25] = [
     ("telemetry.sentry_dsn", &["SENTRY_DSN"]),
 ];
 
+const DATABASE_URL: &str = "DATABASE_URL";
 const LLM_SERVICE_URL: &str = "LLM_SERVICE_URL";
 const REDIS_URL: &str = "REDIS_URL";
 const REDIS_DB: &str = "REDIS_DB";
@@ -45,16 +46,14 @@ const POOL: [&str; 2] = ["DATABASE_POOL_SIZE", "DATABASE_MAX_OVERFLOW"];
 /// Every name that means something here.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let of_keys = NAMES.iter().flat_map(|(_, names)| *names).copied();
-    of_keys.chain([REDIS_DB, DEBUG]).chain(POOL).chain(database_url::NAMES)
+    of_keys.chain([REDIS_DB, DEBUG]).chain(POOL).chain(database_url::names())
 }
 
 /// The last layer.
 pub(super) fn lay(layers: &mut Layers, sources: &Sources) -> Result<(), SettingsError> {
-    // Before the names of keys: RUST_LOG says more than DEBUG, DATABASE_URL more than its parts.
+    // Before the names of keys: RUST_LOG says more than DEBUG.
     lay_debug(layers, sources)?;
-    if let Some((url, origin)) = database_url::from_parts(sources) {
-        layers.lay("database.url", url?.into(), &origin)?;
-    }
+    lay_database_parts(layers, sources)?;
     for (key, names) in NAMES {
         if let Some(variable) = names.iter().find_map(|name| sources.variable(name)) {
             layers.lay_text(key, &variable.value, &variable.origin)?;
@@ -71,6 +70,16 @@ fn lay_debug(layers: &mut Layers, sources: &Sources) -> Result<(), SettingsError
         Some(true) => layers.lay("log.level", "debug".into(), &variable.origin),
         Some(false) => Ok(()),
         None => Err(wrong("log.level", variable, "must be true or false")),
+    }
+}
+
+fn lay_database_parts(layers: &mut Layers, sources: &Sources) -> Result<(), SettingsError> {
+    if sources.variable(DATABASE_URL).is_some() {
+        return Ok(());
+    }
+    match database_url::from_parts(sources)? {
+        Some((url, origin)) => layers.lay("database.url", url.into(), &origin),
+        None => Ok(()),
     }
 }
 

@@ -7,34 +7,24 @@ use crate::table::{drop_all, index, reference, unique};
 const USERS: &str = "users";
 const LOGIN_SESSIONS: &str = "login_sessions";
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(users()).await?;
-        for column in ["code", "email", "username_key"] {
-            manager.create_index(unique(USERS, &[column])).await?;
-        }
-
-        manager.create_table(login_sessions()).await?;
-        for column in ["refresh_token_hash", "replaces_id"] {
-            manager.create_index(unique(LOGIN_SESSIONS, &[column])).await?;
-        }
-        for column in ["family_id", "user_id"] {
-            manager.create_index(index(LOGIN_SESSIONS, &[column])).await?;
-        }
-        Ok(())
+pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager.create_table(users()).await?;
+    for column in ["code", "email", "username_key"] {
+        manager.create_index(unique(USERS, &[column])).await?;
     }
 
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_all(manager, &[LOGIN_SESSIONS, USERS]).await
+    manager.create_table(login_sessions()).await?;
+    for column in ["refresh_token_hash", "replaces_id"] {
+        manager.create_index(unique(LOGIN_SESSIONS, &[column])).await?;
     }
+    for column in ["family_id", "user_id"] {
+        manager.create_index(index(LOGIN_SESSIONS, &[column])).await?;
+    }
+    Ok(())
+}
 
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+pub(super) async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    drop_all(manager, &[LOGIN_SESSIONS, USERS]).await
 }
 
 fn users() -> TableCreateStatement {

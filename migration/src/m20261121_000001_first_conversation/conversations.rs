@@ -7,32 +7,20 @@ use crate::table::{drop_all, index, reference, unique};
 const CONVERSATIONS: &str = "conversations";
 const MESSAGES: &str = "messages";
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager.create_table(conversations()).await?;
+    manager.create_index(unique(CONVERSATIONS, &["code"])).await?;
+    // The order of lists, and the foreign key.
+    manager.create_index(index(CONVERSATIONS, &["owner_id", "last_activity_at", "id"])).await?;
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(conversations()).await?;
-        manager.create_index(unique(CONVERSATIONS, &["code"])).await?;
-        // The order of lists, and the foreign key.
-        manager
-            .create_index(index(CONVERSATIONS, &["owner_id", "last_activity_at", "id"]))
-            .await?;
+    manager.create_table(messages()).await?;
+    manager.create_index(unique(MESSAGES, &["conversation_id", "code"])).await?;
+    manager.create_index(index(MESSAGES, &["conversation_id", "id"])).await?;
+    manager.create_index(index(MESSAGES, &["parent_id"])).await
+}
 
-        manager.create_table(messages()).await?;
-        manager.create_index(unique(MESSAGES, &["conversation_id", "code"])).await?;
-        manager.create_index(index(MESSAGES, &["conversation_id", "id"])).await?;
-        manager.create_index(index(MESSAGES, &["parent_id"])).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_all(manager, &[MESSAGES, CONVERSATIONS]).await
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+pub(super) async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    drop_all(manager, &[MESSAGES, CONVERSATIONS]).await
 }
 
 fn conversations() -> TableCreateStatement {

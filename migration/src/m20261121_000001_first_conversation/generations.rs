@@ -7,37 +7,27 @@ use crate::table::{drop_all, index, reference, unique};
 const GENERATIONS: &str = "generations";
 const CHECKPOINTS: &str = "generation_checkpoints";
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(generations()).await?;
-        for column in ["conversation_id", "owner_id", "user_message_id"] {
-            manager.create_index(index(GENERATIONS, &[column])).await?;
-        }
-        manager.create_index(unique(GENERATIONS, &["message_id"])).await?;
-        // One reply at a time in a conversation. A reply is queued or streaming exactly as long as
-        // it has not ended; said this way, both planners also use this small index wherever
-        // running replies are looked for.
-        manager
-            .create_index(
-                unique(GENERATIONS, &["conversation_id"])
-                    .and_where(Expr::col("ended_at").is_null())
-                    .take(),
-            )
-            .await?;
-        manager.create_table(checkpoints()).await
+pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager.create_table(generations()).await?;
+    for column in ["conversation_id", "owner_id", "user_message_id"] {
+        manager.create_index(index(GENERATIONS, &[column])).await?;
     }
+    manager.create_index(unique(GENERATIONS, &["message_id"])).await?;
+    // One reply at a time in a conversation. A reply is queued or streaming exactly as long as
+    // it has not ended; said this way, both planners also use this small index wherever
+    // running replies are looked for.
+    manager
+        .create_index(
+            unique(GENERATIONS, &["conversation_id"])
+                .and_where(Expr::col("ended_at").is_null())
+                .take(),
+        )
+        .await?;
+    manager.create_table(checkpoints()).await
+}
 
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_all(manager, &[CHECKPOINTS, GENERATIONS]).await
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+pub(super) async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    drop_all(manager, &[CHECKPOINTS, GENERATIONS]).await
 }
 
 fn generations() -> TableCreateStatement {

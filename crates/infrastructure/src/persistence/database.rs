@@ -1,0 +1,206 @@
+//! A connection to the database that the settings name, whichever of the two it is.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use repartee_application::ports::{PortError, Source};
+use repartee_migration::{MigrationStatus, Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+use super::{
+    connection::{Reader, ReaderOf, Transaction, TransactionOf},
+    error::database,
+    postgres::Postgres,
+    sqlite::Sqlite,
+};
+
+/// A database that does not answer within this is unavailable.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `sqlite://path?mode=rwc`, `sqlite::memory:` or `postgres://…`; it may hold a password.
+    pub url: SecretString,
+    /// PostgreSQL: connections in the pool. SQLite: connections that read, 8 at most.
+    pub max_connections: u32,
+}
+
+/// Why the server cannot start. None of the texts holds the URL.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    #[error("the database URL must begin with sqlite: or postgres:")]
+    UnknownScheme,
+    #[error("the database {} is in use by another process", path.display())]
+    InUse { path: PathBuf },
+    #[error("cannot use {}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot connect to the database")]
+    Connect(#[source] Source),
+    #[error("cannot migrate the database")]
+    Migrate(#[source] DbErr),
+}
+
+/// A step of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    pub name: String,
+    pub is_applied: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Up,
+    Down { steps: u32 },
+}
+
+/// Cheap to clone: clones share the connections.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    reader: Reader,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite(Sqlite),
+    Postgres { server: Postgres, pool: DatabaseConnection },
+}
+
+impl Database {
+    pub async fn connect(settings: &DatabaseSettings) -> Result<Self, DatabaseError> {
+        let url = settings.url.expose_secret();
+        let inner = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => {
+                let (sqlite, readers) = Sqlite::open(url, settings.max_connections).await?;
+                Inner { reader: Reader(ReaderOf::Sqlite(readers)), kind: Kind::Sqlite(sqlite) }
+            }
+            Some("postgres" | "postgresql") => {
+                let (server, pool) = Postgres::open(url, settings.max_connections).await?;
+                let reader = Reader(ReaderOf::Postgres(pool.clone()));
+                Inner { reader, kind: Kind::Postgres { server, pool } }
+            }
+            _ => return Err(DatabaseError::UnknownScheme),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Whether no other process can use this database.
+    pub fn is_single_process(&self) -> bool {
+        matches!(self.0.kind, Kind::Sqlite(_))
+    }
+
+    /// What was committed.
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// Runs `work` in a transaction and answers once that is committed, or undone where `work`
+    /// fails. On SQLite it is done even if the caller goes away meanwhile, and `work` shares its
+    /// commit with others: it should wait for nothing but the transaction.
+    pub async fn write<F, T>(&self, work: F) -> Result<T, PortError>
+    where
+        F: for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, PortError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.0.kind {
+            Kind::Sqlite(sqlite) => sqlite.writer.write(work).await,
+            Kind::Postgres { pool, .. } => write_to(pool, work).await,
+        }
+    }
+
+    /// Applies what is pending. Several processes may do so at once: each step is applied once.
+    pub async fn migrate_up(&self) -> Result<(), DatabaseError> {
+        self.migrate(Direction::Up).await
+    }
+
+    /// Takes back the newest `steps`, with everything that is in their tables.
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), DatabaseError> {
+        self.migrate(Direction::Down { steps }).await
+    }
+
+    /// Every step, in order. Changes nothing.
+    pub async fn migration_status(&self) -> Result<Vec<Migration>, DatabaseError> {
+        let steps = Migrator::get_migration_with_status_read_only(self.reader())
+            .await
+            .map_err(DatabaseError::Migrate)?;
+        Ok(steps
+            .iter()
+            .map(|step| Migration {
+                name: step.name().to_owned(),
+                is_applied: step.status() == MigrationStatus::Applied,
+            })
+            .collect())
+    }
+
+    /// Whether the database answers, now.
+    pub async fn ping(&self) -> Result<(), PortError> {
+        let ping = self.reader().execute_unprepared("SELECT 1");
+        match tokio::time::timeout(PING_TIMEOUT, ping).await {
+            Ok(answer) => answer.map(drop).map_err(database),
+            Err(elapsed) => Err(PortError::Unavailable(elapsed.into())),
+        }
+    }
+
+    /// Finishes the writes that wait and takes no more.
+    pub async fn close(&self) -> Result<(), PortError> {
+        if let Kind::Sqlite(sqlite) = &self.0.kind {
+            let writer = sqlite.writer.clone();
+            tokio::task::spawn_blocking(move || writer.close())
+                .await
+                .map_err(|error| PortError::Unavailable(error.into()))?;
+        }
+        self.reader().close().await.map_err(database)
+    }
+
+    async fn migrate(&self, direction: Direction) -> Result<(), DatabaseError> {
+        match &self.0.kind {
+            // No other process has the file.
+            Kind::Sqlite(sqlite) => {
+                let connection = sqlite.migration_connection().await?;
+                let migrated = direction.run(&connection).await;
+                connection.close().await.map_err(DatabaseError::Migrate)?;
+                migrated
+            }
+            Kind::Postgres { server, pool } => {
+                let lock = server.lock_migrations().await?;
+                let migrated = direction.run(pool).await;
+                lock.release().await?;
+                migrated
+            }
+        }
+    }
+}
+
+impl Direction {
+    async fn run(self, connection: &DatabaseConnection) -> Result<(), DatabaseError> {
+        match self {
+            Self::Up => Migrator::up(connection, None).await,
+            Self::Down { steps } => Migrator::down(connection, Some(steps)).await,
+        }
+        .map_err(DatabaseError::Migrate)
+    }
+}
+
+impl DatabaseError {
+    pub(super) fn connect(error: impl Into<Source>) -> Self {
+        Self::Connect(error.into())
+    }
+}
+
+/// The caller's own task does the work: a panic or a caller that goes away drops the transaction,
+/// which undoes it.
+async fn write_to<F, T>(pool: &DatabaseConnection, work: F) -> Result<T, PortError>
+where
+    F: for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, PortError>>,
+{
+    let transaction = Transaction(TransactionOf::Postgres(pool.begin().await.map_err(database)?));
+    let result = work(&transaction).await;
+    if let TransactionOf::Postgres(transaction) = transaction.0 {
+        let end = if result.is_ok() { transaction.commit() } else { transaction.rollback() };
+        end.await.map_err(database)?;
+    }
+    result
+}

@@ -1,0 +1,34 @@
+//! The `generations` table.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "generations")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub owner_id: Uuid,
+    pub conversation_id: Uuid,
+    pub user_message_id: Uuid,
+    pub message_id: Uuid,
+    pub state: String,
+    pub model: String,
+    pub attempts: i64,
+    pub failure: Option<String>,
+    pub lease_owner: Uuid,
+    pub lease_until: DateTimeUtc,
+    /// The terminal event's number.
+    pub last_seq: Option<i64>,
+    pub terminal_kind: Option<String>,
+    pub terminal_event: Option<Vec<u8>>,
+    pub created_at: DateTimeUtc,
+    pub ended_at: Option<DateTimeUtc>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {
+    #[sea_orm(belongs_to = "super::message::Entity", from = "Column::MessageId", to = "super::message::Column::Id")]
+    Reply,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,210 @@
+//! Messages in the database.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use repartee_application::{
+    Order, Page, PageRequest,
+    ports::{ConversationReference, MessageRepository, PortError},
+};
+use repartee_domain::{
+    ConversationId, GenerationId, MessageId, UserId,
+    messages::{Message, Writing},
+    replies::{Cost, Usage},
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait, Select, UpdateMany, sea_query::Expr,
+};
+use uuid::Uuid;
+
+use super::{
+    Database,
+    conversations::referred_to_by,
+    entity::{
+        conversation,
+        message::{Column, Entity, Model, Relation},
+    },
+    error::database,
+    stored::{corrupt, number, parsed, version},
+};
+
+pub struct SeaMessageRepository {
+    db: Database,
+}
+
+impl SeaMessageRepository {
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl MessageRepository for SeaMessageRepository {
+    async fn list(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+        order: Order,
+        page: PageRequest<MessageId>,
+    ) -> Result<Option<Page<Message, MessageId>>, PortError> {
+        let mut rows = owned_by(owner)
+            .filter(referred_to_by(conversation))
+            .limit(u64::from(page.limit) + 1);
+        let after = page.after.map(MessageId::as_uuid);
+        rows = match order {
+            Order::Ascending => rows.order_by_asc(Column::Id),
+            Order::Descending => rows.order_by_desc(Column::Id),
+        };
+        if let Some(after) = after {
+            rows = rows.filter(match order {
+                Order::Ascending => Column::Id.gt(after),
+                Order::Descending => Column::Id.lt(after),
+            });
+        }
+        let messages = rows
+            .all(self.db.reader())
+            .await
+            .map_err(database)?
+            .into_iter()
+            .map(Message::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        if messages.is_empty() && !self.exists(owner, conversation).await? {
+            return Ok(None);
+        }
+        Ok(Some(Page::of(messages, page.limit, |message| message.id)))
+    }
+
+    async fn store(&self, message: Message) -> Result<(), PortError> {
+        let moved = last_message(message.conversation, message.created_at);
+        let insert = Entity::insert(Model::from(message).into_active_model());
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    if moved.exec(tx).await.map_err(database)?.rows_affected == 0 {
+                        return Err(PortError::Stale);
+                    }
+                    insert.exec_without_returning(tx).await.map(drop).map_err(database)
+                })
+            })
+            .await
+    }
+}
+
+impl SeaMessageRepository {
+    async fn exists(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+    ) -> Result<bool, PortError> {
+        let found: Option<Uuid> = conversation::Entity::find()
+            .select_only()
+            .column(conversation::Column::Id)
+            .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
+            .filter(referred_to_by(conversation))
+            .into_tuple()
+            .one(self.db.reader())
+            .await
+            .map_err(database)?;
+        Ok(found.is_some())
+    }
+}
+
+/// Every read starts here, so no query can forget whose data it is.
+pub(super) fn owned_by(owner: UserId) -> Select<Entity> {
+    Entity::find()
+        .join(JoinType::InnerJoin, Relation::Conversation.def())
+        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
+}
+
+/// Moves a conversation's last activity, in place, where it takes messages.
+pub(super) fn last_message(
+    conversation: ConversationId,
+    at: DateTime<Utc>,
+) -> UpdateMany<conversation::Entity> {
+    conversation::Entity::update_many()
+        .col_expr(conversation::Column::LastMessageAt, Expr::value(at))
+        .col_expr(conversation::Column::LastActivityAt, Expr::value(at))
+        .filter(conversation::Column::Id.eq(conversation.as_uuid()))
+        .filter(conversation::Column::Status.eq("active"))
+}
+
+impl From<Message> for Model {
+    fn from(message: Message) -> Self {
+        let writing = message.writing;
+        let usage = writing.as_ref().and_then(|writing| writing.usage);
+        Self {
+            id: message.id.as_uuid(),
+            code: message.code.to_string(),
+            conversation_id: message.conversation.as_uuid(),
+            parent_id: message.parent.map(MessageId::as_uuid),
+            role: message.role.as_str().to_owned(),
+            content: message.content,
+            status: message.status.as_str().to_owned(),
+            generation_id: writing.as_ref().map(|writing| writing.generation.as_uuid()),
+            prompt_tokens: usage.map(|usage| usage.prompt_tokens.into()),
+            completion_tokens: usage.map(|usage| usage.completion_tokens.into()),
+            tokens_used: usage.map(|usage| usage.total_tokens().into()),
+            usage_estimated: usage.map(|usage| usage.estimated),
+            cost: writing.as_ref().and_then(|writing| writing.cost).map(|cost| cost.0),
+            latency_ms: writing.as_ref().and_then(|writing| writing.latency_ms).map(i64::from),
+            first_token_ms: writing
+                .as_ref()
+                .and_then(|writing| writing.first_token_ms)
+                .map(i64::from),
+            finish_reason: writing
+                .as_ref()
+                .and_then(|writing| writing.finish_reason)
+                .map(|reason| reason.as_str().to_owned()),
+            model: writing.map(|writing| writing.model),
+            created_at: message.created_at,
+            updated_at: message.updated_at,
+            version: message.version.get().into(),
+        }
+    }
+}
+
+impl TryFrom<Model> for Message {
+    type Error = PortError;
+
+    fn try_from(mut row: Model) -> Result<Self, PortError> {
+        Ok(Self {
+            writing: writing(&mut row)?,
+            id: MessageId::from_uuid(row.id),
+            code: parsed(&row.code)?,
+            conversation: ConversationId::from_uuid(row.conversation_id),
+            parent: row.parent_id.map(MessageId::from_uuid),
+            role: parsed(&row.role)?,
+            content: row.content,
+            status: parsed(&row.status)?,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: version(row.version)?,
+        })
+    }
+}
+
+fn writing(row: &mut Model) -> Result<Option<Writing>, PortError> {
+    let (generation, model) = match (row.generation_id, row.model.take()) {
+        (Some(generation), Some(model)) => (GenerationId::from_uuid(generation), model),
+        (None, None) => return Ok(None),
+        _ => return Err(corrupt("a reply has a generation and a model")),
+    };
+    let usage = match (row.prompt_tokens, row.completion_tokens, row.usage_estimated) {
+        (Some(prompt), Some(completion), Some(estimated)) => Some(Usage {
+            prompt_tokens: number(prompt)?,
+            completion_tokens: number(completion)?,
+            estimated,
+        }),
+        (None, None, None) => None,
+        _ => return Err(corrupt("part of the usage is missing")),
+    };
+    Ok(Some(Writing {
+        generation,
+        model,
+        usage,
+        cost: row.cost.map(Cost),
+        latency_ms: row.latency_ms.map(number).transpose()?,
+        first_token_ms: row.first_token_ms.map(number).transpose()?,
+        finish_reason: row.finish_reason.as_deref().map(parsed).transpose()?,
+    }))
+}

@@ -1,0 +1,102 @@
+//! The embedded database: one connection that writes, a few that read.
+
+mod file_lock;
+mod readers;
+mod statements;
+mod writer;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
+use sqlx::{
+    ConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use self::file_lock::FileLock;
+use super::database::DatabaseError;
+
+pub(super) use self::{
+    readers::Readers,
+    statements::{execute, execute_unprepared, query_all, query_one},
+    writer::Writer,
+};
+
+/// More readers than this only wait for each other.
+const MAX_READERS: u32 = 8;
+/// How long a connection waits for another one's lock, where it has to.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Rows on their way from the thread of a connection: a whole page, so that it never waits.
+const ROWS_IN_FLIGHT: usize = 256;
+/// Distinct statements that stay prepared on a connection: all that there are.
+const PREPARED_STATEMENTS: usize = 256;
+
+pub(super) struct Sqlite {
+    options: SqliteConnectOptions,
+    pub(super) writer: Arc<Writer>,
+}
+
+impl Sqlite {
+    /// `sqlite:…` as sqlx reads it. Creates the file's folder where the file may be created.
+    pub(super) async fn open(
+        url: &str,
+        max_connections: u32,
+    ) -> Result<(Self, Readers), DatabaseError> {
+        let options = options(url)?;
+        let lock = match file(url, &options) {
+            Some(path) => {
+                create_folder(&path)?;
+                Some(FileLock::beside(&path)?)
+            }
+            None => None,
+        };
+        let connection = options.connect().await.map_err(DatabaseError::connect)?;
+        // What is written past the one writer would be refused as locked, now and then.
+        let reading = options.clone().pragma("query_only", "ON");
+        let readers = Readers::open(&reading, max_connections.clamp(1, MAX_READERS))
+            .await
+            .map_err(DatabaseError::connect)?;
+        let writer = Writer::start(connection, lock).map_err(DatabaseError::connect)?;
+        Ok((Self { options, writer: Arc::new(writer) }, readers))
+    }
+
+    /// A connection of its own for changing the schema.
+    pub(super) async fn migration_connection(&self) -> Result<DatabaseConnection, DatabaseError> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(self.options.clone())
+            .await
+            .map_err(DatabaseError::connect)?;
+        Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+    }
+}
+
+fn options(url: &str) -> Result<SqliteConnectOptions, DatabaseError> {
+    let options: SqliteConnectOptions = url.parse().map_err(DatabaseError::connect)?;
+    Ok(options
+        .journal_mode(SqliteJournalMode::Wal)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // What was acknowledged survives a power cut; group commit pays for it.
+        .synchronous(SqliteSynchronous::Full)
+        .row_channel_size(ROWS_IN_FLIGHT)
+        .statement_cache_capacity(PREPARED_STATEMENTS)
+        .disable_statement_logging())
+}
+
+/// `None` for a database in memory.
+fn file(url: &str, options: &SqliteConnectOptions) -> Option<PathBuf> {
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    (!in_memory).then(|| options.get_filename().to_owned())
+}
+
+fn create_folder(database: &Path) -> Result<(), DatabaseError> {
+    let Some(folder) = database.parent() else { return Ok(()) };
+    fs::create_dir_all(folder)
+        .map_err(|source| DatabaseError::File { path: folder.to_owned(), source })
+}

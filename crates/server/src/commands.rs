@@ -1,0 +1,69 @@
+//! What each subcommand does.
+
+use std::io::{self, Write};
+
+use repartee_local_models::fetch_models;
+
+use crate::{
+    StartError,
+    cli::{Command, Migration},
+    database, logging,
+    serve::serve,
+    settings::{Settings, Sources},
+};
+
+/// Carries out a command.
+pub async fn run(command: Command) -> Result<(), StartError> {
+    if command == Command::Openapi {
+        let document = repartee_api::openapi().to_pretty_json();
+        return print(&document.map_err(|error| StartError::Settings(error.to_string()))?);
+    }
+    let settings = Settings::load(&Sources::of_process()?)?;
+    match command {
+        Command::Openapi => Ok(()),
+        Command::Config => print(&settings.render_masked()),
+        Command::FetchModels => {
+            let folder = settings.models_dir;
+            let mut out = io::stderr();
+            fetch_models(&folder, |event| {
+                // A terminal that has gone away does not stop the fetching.
+                let _ = writeln!(out, "{event}");
+            })?;
+            Ok(())
+        }
+        Command::Serve => {
+            start_logging(&settings)?;
+            serve(&settings).await
+        }
+        Command::Migrate { direction } => {
+            start_logging(&settings)?;
+            migrate(&settings, direction).await
+        }
+    }
+}
+
+fn start_logging(settings: &Settings) -> Result<(), StartError> {
+    logging::init(&settings.log).map_err(|error| StartError::Settings(error.to_string()))
+}
+
+async fn migrate(settings: &Settings, direction: Migration) -> Result<(), StartError> {
+    let database = database::connect(settings).await?;
+    let done = match direction {
+        Migration::Up => database.migrate_up().await,
+        Migration::Down => database.migrate_down().await,
+        Migration::Status => Ok(()),
+    };
+    done.map_err(StartError::Database)?;
+    let migrations = database.migrations().await.map_err(StartError::Database)?;
+    let lines: Vec<_> = migrations
+        .iter()
+        .map(|m| format!("{} {}", if m.is_applied { "applied" } else { "pending" }, m.name))
+        .collect();
+    database.close().await;
+    print(&lines.join("\n"))
+}
+
+fn print(text: &str) -> Result<(), StartError> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.trim_end()).map_err(StartError::Io)
+}

@@ -1,0 +1,42 @@
+//! Why the server does not start.
+
+use std::io;
+
+use repartee_application::ports::PortError;
+use repartee_infrastructure::persistence::DatabaseError;
+use thiserror::Error;
+
+use crate::settings::SettingsError;
+
+/// One clear line each.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Configuration(#[from] SettingsError),
+    #[error("{0}")]
+    Settings(String),
+    #[error("the signing secret cannot be read or made in data_dir: {0}")]
+    Secret(io::Error),
+    #[error("the operating system gives no secure random numbers: {0}")]
+    Randomness(String),
+    #[error("{0}")]
+    Database(DatabaseError),
+    #[error("the database refused what was asked of it: {0}")]
+    Port(#[from] PortError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: String, source: io::Error },
+    #[error("{0}")]
+    Io(io::Error),
+    #[error("{0}")]
+    Models(#[from] repartee_local_models::FetchError),
+}
+
+impl StartError {
+    /// 2 for what the configuration has to mend, 1 for anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) | Self::Settings(_) => 2,
+            _ => 1,
+        }
+    }
+}
