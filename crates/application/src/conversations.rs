@@ -76,9 +76,10 @@ impl ConversationService {
         conversation: ConversationReference,
     ) -> Result<(), AppError> {
         let conversation = self.find(actor, conversation).await?;
-        match self.repository.delete(actor.user, conversation.id).await? {
-            true => Ok(()),
-            false => Err(AppError::CONVERSATION_NOT_FOUND),
+        if self.repository.delete(actor.user, conversation.id).await? {
+            Ok(())
+        } else {
+            Err(AppError::CONVERSATION_NOT_FOUND)
         }
     }
 }

@@ -41,7 +41,7 @@ impl Default for TimeLimits {
         Self {
             first_token: Duration::from_secs(30),
             idle: Duration::from_secs(30),
-            total: Duration::from_secs(600),
+            total: Duration::from_mins(10),
         }
     }
 }
@@ -115,7 +115,10 @@ async fn default_of(provider: &dyn ChatModel) -> Result<String, AppError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{MockChatModel, ModelError};
+    use crate::ports::{
+        MockChatModel, ModelError,
+        ModelStatus::{Degraded, Ready, Unavailable},
+    };
 
     fn model(id: &str, fallbacks: &[&str], provider: MockChatModel) -> Model {
         Model {
@@ -184,7 +187,6 @@ mod tests {
             provider.expect_status().return_const(status);
             model("m", &[], provider)
         };
-        use ModelStatus::{Degraded, Ready, Unavailable};
         for (statuses, expected) in [
             ([Ready, Ready], Ready),
             ([Ready, Unavailable], Degraded),

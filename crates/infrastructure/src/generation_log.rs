@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use repartee_application::ports::{Clock, EventStream, GenerationLog, LoggedEvent, PortError};
 use repartee_domain::GenerationId;
 use tokio_util::sync::CancellationToken;
@@ -58,16 +58,23 @@ impl LocalGenerationLog {
     fn tidied(&self) -> MutexGuard<'_, State> {
         let now = self.clock.now();
         let mut state = lock(&self.state);
-        while let Some(evicted) = state.finished.evict(now) {
-            state.entries.remove(&evicted);
-        }
+        state.tidy(now);
         state
     }
 
     fn finish(&self, generation: GenerationId, bytes: usize) {
         let now = self.clock.now();
-        lock(&self.state).finished.add(generation, bytes, now);
-        drop(self.tidied());
+        let mut state = lock(&self.state);
+        state.finished.add(generation, bytes, now);
+        state.tidy(now);
+    }
+}
+
+impl State {
+    fn tidy(&mut self, now: DateTime<Utc>) {
+        while let Some(evicted) = self.finished.evict(now) {
+            self.entries.remove(&evicted);
+        }
     }
 }
 

@@ -36,7 +36,8 @@ impl SystemIds {
 
 impl IdGenerator for SystemIds {
     fn id(&self) -> Uuid {
-        // The crate keeps one counter per process, also across a clock that was set back.
+        // The crate keeps one counter per process, which goes on where the clock is set back. It
+        // draws on the generator that `new` has seen at work, and could not go on without it.
         #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
         Uuid::now_v7()
     }

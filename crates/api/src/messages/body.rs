@@ -119,13 +119,15 @@ impl<'a> From<&'a Message> for MessageBody<'a> {
             cost_micros: writing.cost.map(|cost| cost.0),
             latency_ms: writing.latency_ms,
             first_token_ms: writing.first_token_ms,
-            finish_reason: writing.finish_reason.map(|reason| reason.as_str()),
+            finish_reason: writing
+                .finish_reason
+                .map(repartee_domain::replies::FinishReason::as_str),
         });
         Self {
             id: message.id.as_uuid(),
             code: message.code.to_string(),
             conversation_id: message.conversation.as_uuid(),
-            parent_id: message.parent.map(|id| id.as_uuid()),
+            parent_id: message.parent.map(repartee_domain::MessageId::as_uuid),
             role: message.role.as_str(),
             content: &message.content,
             status: message.status.as_str(),

@@ -83,7 +83,9 @@ impl<'a> EndData<'a> {
         let usage = reply.writing.as_ref().and_then(|writing| writing.usage).unwrap_or_default();
         Self {
             message: reply.into(),
-            finish_reason: outcome.finish_reason().map(|reason| reason.as_str()),
+            finish_reason: outcome
+                .finish_reason()
+                .map(repartee_domain::replies::FinishReason::as_str),
             usage: usage.into(),
             error: match outcome {
                 Outcome::Failed(failure) => {

@@ -164,7 +164,7 @@ mod tests {
 
         let response = sse(events.boxed());
 
-        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "text/event-stream");
         let text = to_bytes(response.into_body()).await.unwrap();
         let id = GENERATION;
         assert_eq!(

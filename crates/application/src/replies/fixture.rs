@@ -155,13 +155,11 @@ impl TurnRepository for FakeTurns {
 
     async fn finish_turn(&self, turn: FinishedTurn) -> Result<(), PortError> {
         let mut stored = self.0.lock().unwrap();
-        match stored.refuse_finish.pop_front() {
-            Some(error) => Err(error),
-            None => {
-                stored.finished.push(turn);
-                Ok(())
-            }
+        if let Some(error) = stored.refuse_finish.pop_front() {
+            return Err(error);
         }
+        stored.finished.push(turn);
+        Ok(())
     }
 
     async fn renew_leases(&self, _: LeaseOwner, _: DateTime<Utc>) -> Result<(), PortError> {
@@ -238,9 +236,9 @@ impl TurnRepository for FakeTurns {
 }
 
 /// One reply's log.
-pub(super) struct FakeLog {
-    pub(super) events: watch::Sender<Vec<Arc<LoggedEvent>>>,
-    pub(super) cancel: CancellationToken,
+struct FakeLog {
+    events: watch::Sender<Vec<Arc<LoggedEvent>>>,
+    cancel: CancellationToken,
 }
 
 impl Default for FakeLog {
@@ -333,7 +331,6 @@ pub(super) struct Fixture {
     pub(super) model: Arc<ScriptedModel>,
     pub(super) fallback: Arc<ScriptedModel>,
     pub(super) turns: Arc<FakeTurns>,
-    pub(super) log: Arc<FakeLog>,
 }
 
 impl Fixture {
@@ -342,7 +339,6 @@ impl Fixture {
         model.answers.lock().unwrap().extend(answers);
         let fallback = Arc::new(ScriptedModel::default());
         let turns = Arc::new(FakeTurns::default());
-        let log = Arc::new(FakeLog::default());
         let models = ModelCatalogue::Listed(vec![
             listed("main", model.clone(), &["spare"]),
             listed("spare", fallback.clone(), &[]),
@@ -352,7 +348,7 @@ impl Fixture {
         let ports = ReplyPorts {
             conversations: Arc::new(conversations),
             turns: turns.clone(),
-            log: log.clone(),
+            log: Arc::new(FakeLog::default()),
             encoder: Arc::new(TextEncoder),
             models: Arc::new(models),
             spawner: Arc::new(TokioSpawner),
@@ -362,9 +358,9 @@ impl Fixture {
         let rules = ReplyRules {
             operator_message: Some("Be kind.".into()),
             default_message: "You are helpful.".into(),
-            replayable: Duration::from_secs(600),
+            replayable: Duration::from_mins(10),
         };
-        Self { service: ReplyService::new(ports, rules), model, fallback, turns, log }
+        Self { service: ReplyService::new(ports, rules), model, fallback, turns }
     }
 
     pub(super) async fn send(&self, content: &str) -> Result<Begun, AppError> {
@@ -401,7 +397,7 @@ fn listed(id: &str, provider: Arc<ScriptedModel>, fallbacks: &[&str]) -> Model {
         limits: TimeLimits {
             first_token: Duration::from_secs(30),
             idle: Duration::from_secs(30),
-            total: Duration::from_secs(600),
+            total: Duration::from_mins(10),
         },
         retry: RetryPolicy::default(),
         fallbacks: fallbacks.iter().map(|&id| id.to_owned()).collect(),

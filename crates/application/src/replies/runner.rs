@@ -251,7 +251,7 @@ impl<'a> Writing<'a> {
             () = self.draft.saved() => {}
         }
         let is_silent = Instant::now() >= silent;
-        is_silent.then(|| match self.finish_reason {
+        is_silent.then_some(match self.finish_reason {
             // All of the answer is there; what stays away is the end of the connection.
             Some(reason) => Outcome::Completed(reason),
             None => Outcome::Failed(Failure::IdleTimeout),

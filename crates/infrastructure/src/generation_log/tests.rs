@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future};
 use proptest::prelude::*;
 use repartee_application::ports::EventKind;

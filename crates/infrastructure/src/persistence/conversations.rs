@@ -146,8 +146,7 @@ pub(super) fn referred_to_by(conversation: ConversationReference) -> SimpleExpr 
 /// Row by row: with two separate conditions neither database would begin in the middle of the
 /// index.
 fn before(key: ConversationKey) -> SimpleExpr {
-    let place =
-        Expr::tuple([Column::LastActivityAt.into_expr(), Column::Id.into_expr()]);
+    let place = Expr::tuple([Column::LastActivityAt.into_expr(), Column::Id.into_expr()]);
     place.lt(Expr::tuple([Expr::value(key.last_activity_at), Expr::value(key.id.as_uuid())]))
 }
 

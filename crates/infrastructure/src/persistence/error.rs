@@ -9,7 +9,9 @@ pub(super) fn database(error: DbErr) -> PortError {
         DbErr::Type(_)
         | DbErr::Json(_)
         | DbErr::TryIntoErr { .. }
-        | DbErr::Query(RuntimeErr::SqlxError(_)) if is_undecodable(&error) => {
+        | DbErr::Query(RuntimeErr::SqlxError(_))
+            if is_undecodable(&error) =>
+        {
             PortError::Corrupt(error.into())
         }
         error => PortError::Unavailable(error.into()),

@@ -47,9 +47,8 @@ impl MessageRepository for SeaMessageRepository {
         order: Order,
         page: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError> {
-        let mut rows = owned_by(owner)
-            .filter(referred_to_by(conversation))
-            .limit(u64::from(page.limit) + 1);
+        let mut rows =
+            owned_by(owner).filter(referred_to_by(conversation)).limit(u64::from(page.limit) + 1);
         let after = page.after.map(MessageId::as_uuid);
         rows = match order {
             Order::Ascending => rows.order_by_asc(Column::Id),

@@ -9,8 +9,7 @@ use repartee_domain::{
     accounts::{Email, LoginSession, Profile, User, Username},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::Expr,
 };
 use secrecy::ExposeSecret;
 
@@ -76,8 +75,7 @@ impl UserRepository for SeaUserRepository {
             LoginName::Email(email) => Column::Email.eq(email.as_str()),
             LoginName::Username(name) => Column::UsernameKey.eq(name.key()),
         };
-        let row =
-            Entity::find().filter(is_named).one(self.db.reader()).await.map_err(database)?;
+        let row = Entity::find().filter(is_named).one(self.db.reader()).await.map_err(database)?;
         row.map(|mut row| {
             let password = PasswordHash(std::mem::take(&mut row.password_hash).into());
             Ok(Credentials { user: row.try_into()?, password })
@@ -88,8 +86,14 @@ impl UserRepository for SeaUserRepository {
     async fn save(&self, user: User) -> Result<User, PortError> {
         let profile = user.profile.clone();
         let update = Entity::update_many()
-            .col_expr(Column::UsernameKey, Expr::value(profile.username.as_ref().map(Username::key)))
-            .col_expr(Column::Username, Expr::value(profile.username.map(|name| name.as_str().to_owned())))
+            .col_expr(
+                Column::UsernameKey,
+                Expr::value(profile.username.as_ref().map(Username::key)),
+            )
+            .col_expr(
+                Column::Username,
+                Expr::value(profile.username.map(|name| name.as_str().to_owned())),
+            )
             .col_expr(Column::FirstName, Expr::value(profile.first_name))
             .col_expr(Column::LastName, Expr::value(profile.last_name))
             .col_expr(Column::Language, Expr::value(profile.language))

@@ -22,9 +22,24 @@ mod tests {
     #[test]
     fn what_everybody_tries_is_on_the_list() {
         for password in [
-            "password", "password1", "password123", "passw0rd", "p@ssw0rd", "qwerty123", "1q2w3e4r",
-            "abc12345", "abcd1234", "a1b2c3d4", "letmein1", "iloveyou1", "welcome1", "admin123",
-            "trustno1", "1qaz2wsx", "test1234", "football1",
+            "password",
+            "password1",
+            "password123",
+            "passw0rd",
+            "p@ssw0rd",
+            "qwerty123",
+            "1q2w3e4r",
+            "abc12345",
+            "abcd1234",
+            "a1b2c3d4",
+            "letmein1",
+            "iloveyou1",
+            "welcome1",
+            "admin123",
+            "trustno1",
+            "1qaz2wsx",
+            "test1234",
+            "football1",
         ] {
             assert!(CommonPasswordList.contains(password), "{password}");
         }
@@ -32,7 +47,8 @@ mod tests {
 
     #[test]
     fn what_nobody_would_guess_is_not() {
-        for password in ["", "tr0ubadour", "correct horse battery staple 1", "Ключ12345", "\",\""] {
+        for password in ["", "tr0ubadour", "correct horse battery staple 1", "Ключ12345", "\",\""]
+        {
             assert!(!CommonPasswordList.contains(password), "{password}");
         }
     }

@@ -7,7 +7,7 @@ use argon2::{
     password_hash::phc,
 };
 use async_trait::async_trait;
-use repartee_application::ports::{PasswordCheck, PasswordHash, PasswordHasher, PortError};
+use repartee_application::ports::{PasswordCheck, PasswordHash, PasswordHasher, PortError, Source};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -37,15 +37,13 @@ impl Argon2Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PortError> {
-        let unavailable = |error| PortError::Unavailable(error);
-        let place =
-            self.places.clone().acquire_owned().await.map_err(|e| unavailable(e.into()))?;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(unavailable)?;
         let hashing = tokio::task::spawn_blocking(move || {
             // Held by the work, not by who waits for it: a caller that goes away stops no hashing.
             let _place = place;
             work()
         });
-        hashing.await.map_err(|e| unavailable(e.into()))
+        hashing.await.map_err(unavailable)
     }
 }
 
@@ -62,7 +60,7 @@ impl PasswordHasher for Argon2Hasher {
         let hashed = self
             .run(move || argon2()?.hash_password(password.expose_secret().as_bytes()))
             .await?
-            .map_err(|error| PortError::Unavailable(error.into()))?;
+            .map_err(unavailable)?;
         Ok(PasswordHash(hashed.to_string().into()))
     }
 
@@ -73,8 +71,12 @@ impl PasswordHasher for Argon2Hasher {
     ) -> Result<PasswordCheck, PortError> {
         self.run(move || check(password.expose_secret().as_bytes(), hash.as_ref()))
             .await?
-            .map_err(|error| PortError::Unavailable(error.into()))
+            .map_err(unavailable)
     }
+}
+
+fn unavailable(error: impl Into<Source>) -> PortError {
+    PortError::Unavailable(error.into())
 }
 
 fn argon2() -> Result<Argon2<'static>, argon2::Error> {
@@ -158,15 +160,21 @@ mod tests {
         assert!(hash.0.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(verify(PASSWORD, Some(hash.clone())).await, PasswordCheck::Matches);
         for wrong in ["", "tr0ubadouR", "tr0ubadour ", "tr0ubadou"] {
-            assert_eq!(verify(wrong, Some(hash.clone())).await, PasswordCheck::Differs, "{wrong:?}");
+            assert_eq!(
+                verify(wrong, Some(hash.clone())).await,
+                PasswordCheck::Differs,
+                "{wrong:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn the_same_password_never_has_the_same_hash() {
         let hasher = Argon2Hasher::default();
-        let (one, two) =
-            (hasher.hash(PASSWORD.into()).await.unwrap(), hasher.hash(PASSWORD.into()).await.unwrap());
+        let (one, two) = (
+            hasher.hash(PASSWORD.into()).await.unwrap(),
+            hasher.hash(PASSWORD.into()).await.unwrap(),
+        );
         assert_ne!(one.0.expose_secret(), two.0.expose_secret());
     }
 
@@ -186,7 +194,10 @@ mod tests {
             weak(Argon2id, V0x10, params(MEMORY, PASSES, OUTPUT)),
             weak(Argon2i, V0x13, params(MEMORY, PASSES, OUTPUT)),
         ] {
-            assert_eq!(verify(PASSWORD, Some(outdated.clone())).await, PasswordCheck::MatchesOutdated);
+            assert_eq!(
+                verify(PASSWORD, Some(outdated.clone())).await,
+                PasswordCheck::MatchesOutdated
+            );
             assert_eq!(verify("another", Some(outdated)).await, PasswordCheck::Differs);
         }
         let stronger = weak(Argon2id, V0x13, params(MEMORY + 1024, PASSES + 1, OUTPUT));

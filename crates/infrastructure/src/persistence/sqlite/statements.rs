@@ -3,7 +3,9 @@
 //! `SeaORM` brings a pool, which pings a connection each time it is given back: one more hop to
 //! the thread of the connection for every statement, where most statements take less than that.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
+};
 use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Executor, Sqlite, SqliteConnection, query::Query};
 

@@ -52,7 +52,10 @@ struct Write<F, T> {
 
 impl Writer {
     /// The lock is held until the last write is done.
-    pub(super) fn start(connection: SqliteConnection, lock: Option<FileLock>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        lock: Option<FileLock>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let (queue, jobs) = mpsc::channel(MAX_WAITING);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use repartee_application::ports::{ChatRequest, ChatStream, Clock, ModelError, ModelStatus, Source};
+use repartee_application::ports::{
+    ChatRequest, ChatStream, Clock, ModelError, ModelStatus, Source,
+};
 use reqwest::{
     RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
@@ -87,7 +89,8 @@ impl Client {
             }
         };
         if is_json(&response) {
-            let reply = self.read(response).await.and_then(|json| reply::whole(&json, self.key.clone()));
+            let reply =
+                self.read(response).await.and_then(|json| reply::whole(&json, self.key.clone()));
             return self.noted(reply);
         }
         Ok(reply::streamed(response, self.key.clone(), Arc::clone(&self.health)))
@@ -203,9 +206,8 @@ fn is_loopback(url: &Url) -> bool {
 /// A server that does not stream answers in plain JSON, whatever it was asked.
 fn is_json(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE);
-    content_type.is_some_and(|value| {
-        value.as_bytes().to_ascii_lowercase().starts_with(b"application/json")
-    })
+    content_type
+        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"))
 }
 
 fn broken(why: impl Into<Source>) -> ModelError {

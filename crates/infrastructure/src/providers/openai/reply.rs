@@ -25,7 +25,8 @@ pub(super) const MAX_WHOLE: usize = 4 << 20;
 
 /// Reads the answer as it is asked for. Dropping the stream closes the connection.
 pub(super) fn streamed(response: Response, key: Key, health: Arc<Health>) -> ChatStream {
-    let reply = Reply { response, events: Decoder::default(), transcript: Transcript::new(key) };
+    let events = Decoder::default();
+    let reply = Reply { response, events, is_received: false, transcript: Transcript::new(key) };
     stream::try_unfold((reply, health), |(mut reply, health)| async move {
         match reply.next().await {
             Ok(Some(chunk)) => {
@@ -55,6 +56,8 @@ pub(super) fn whole(json: &[u8], key: Key) -> Result<ChatStream, ModelError> {
 struct Reply {
     response: Response,
     events: Decoder,
+    /// The body has come to its end.
+    is_received: bool,
     transcript: Transcript,
 }
 
@@ -70,6 +73,7 @@ impl Reply {
             }
             match self.events.next_event().map_err(broken)? {
                 Some(event) => self.transcript.read(&event)?,
+                None if self.is_received => self.transcript.end("the answer ended too early")?,
                 None => self.receive().await?,
             }
         }
@@ -80,10 +84,7 @@ impl Reply {
             Ok(Some(bytes)) => self.events.feed(&bytes),
             Ok(None) => {
                 self.events.finish();
-                while let Some(event) = self.events.next_event().map_err(broken)? {
-                    self.transcript.read(&event)?;
-                }
-                self.transcript.end("the stream ended before the reply did")?;
+                self.is_received = true;
             }
             Err(error) => self.transcript.end(error.without_url())?,
         }
@@ -169,16 +170,15 @@ impl Transcript {
         if let Some(Usage { prompt_tokens: Some(prompt), completion_tokens: Some(completion) }) =
             self.usage.take()
         {
-            self.ready
-                .push_back(ChatChunk::Usage { prompt_tokens: prompt, completion_tokens: completion });
+            self.ready.push_back(ChatChunk::Usage {
+                prompt_tokens: prompt,
+                completion_tokens: completion,
+            });
         }
     }
 
     /// Nothing more comes, which is right only after a finish reason.
-    fn end(
-        &mut self,
-        why: impl Into<Source>,
-    ) -> Result<(), ModelError> {
+    fn end(&mut self, why: impl Into<Source>) -> Result<(), ModelError> {
         if !self.is_finished {
             return Err(broken(why));
         }

@@ -35,7 +35,8 @@ struct Message<'a> {
 }
 
 pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, serde_json::Error> {
-    let limits_completion = |wanted| request.max_tokens.filter(|_| dialect.limits_completion == wanted);
+    let limits_completion =
+        |wanted| request.max_tokens.filter(|_| dialect.limits_completion == wanted);
     let body = Body {
         model: &request.model,
         messages: request,
@@ -50,6 +51,9 @@ pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, ser
 
 fn messages<S: Serializer>(request: &ChatRequest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(
-        request.turns.iter().map(|turn| Message { role: turn.role.as_str(), content: &turn.content }),
+        request
+            .turns
+            .iter()
+            .map(|turn| Message { role: turn.role.as_str(), content: &turn.content }),
     )
 }

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn lines_may_end_in_any_of_three_ways() {
-        for text in ["data: a\n\ndata: b\n\n", "data: a\r\n\r\ndata: b\r\n\r\n", "data: a\r\rdata: b\r\r"]
+        for text in
+            ["data: a\n\ndata: b\n\n", "data: a\r\n\r\ndata: b\r\n\r\n", "data: a\r\rdata: b\r\r"]
         {
             assert_eq!(data(text.as_bytes()), ["a", "b"], "{text:?}");
         }
@@ -168,7 +169,8 @@ mod tests {
 
     #[test]
     fn comments_names_ids_and_unknown_fields_say_nothing() {
-        let text = ": ping\n\n: x\nid: 7\nretry: 3\ndatax: no\nevent: message\ndata: a\n\nid: 8\n\n";
+        let text =
+            ": ping\n\n: x\nid: 7\nretry: 3\ndatax: no\nevent: message\ndata: a\n\nid: 8\n\n";
         assert_eq!(data(text.as_bytes()), ["a"]);
     }
 

@@ -64,14 +64,14 @@ async fn ask(server: &Server) -> Vec<Result<ChatChunk, ModelError>> {
     model(server).stream(request()).await.unwrap().collect().await
 }
 
-fn text(text: &str) -> ChatChunk {
+fn said(text: &str) -> ChatChunk {
     ChatChunk::Text(text.to_owned())
 }
 
 fn hello() -> Vec<ChatChunk> {
     vec![
-        text("Hé"),
-        text("llo 🙂"),
+        said("Hé"),
+        said("llo 🙂"),
         ChatChunk::Finished(FinishReason::Stop),
         ChatChunk::Usage { prompt_tokens: 5, completion_tokens: 2 },
     ]
@@ -115,7 +115,7 @@ async fn the_request_is_what_the_api_reference_asks_for() {
             ],
             "stream": true,
             "stream_options": {"include_usage": true},
-            "temperature": 0.7_f32,
+            "temperature": 0.7,
             "max_tokens": 64,
         })
     );
@@ -152,9 +152,14 @@ async fn the_base_url_may_name_the_version_or_not() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let refused = |settings| OpenAiChatModel::new(settings, Arc::new(StoppedClock)).err();
-    for base_url in
-        ["", "localhost:8000", "ftp://host/v1", "http://u:p@host/v1", "http://h/v1?k=1", "http://h/#x"]
-    {
+    for base_url in [
+        "",
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://u:p@host/v1",
+        "http://h/v1?k=1",
+        "http://h/#x",
+    ] {
         let error = refused(settings(base_url));
         assert!(matches!(error, Some(InvalidSettings::BaseUrl)), "{base_url:?}");
     }

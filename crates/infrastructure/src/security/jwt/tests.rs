@@ -60,7 +60,11 @@ fn encoded(part: &Value) -> String {
 /// The object with one member changed, or, for `null`, left out.
 fn with(mut object: Value, name: &str, value: Value) -> Value {
     let members = object.as_object_mut().unwrap();
-    if value.is_null() { members.remove(name) } else { members.insert(name.to_owned(), value) };
+    if value.is_null() {
+        members.remove(name)
+    } else {
+        members.insert(name.to_owned(), value)
+    };
     object
 }
 

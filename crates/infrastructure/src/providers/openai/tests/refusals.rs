@@ -27,7 +27,10 @@ async fn a_refusal_is_told_by_its_status_and_code_alone() {
     );
     for status in [302, 400, 401, 402, 403, 404, 405, 413, 422] {
         let error = refusal(Answer::json(status, &body)).await;
-        assert!(matches!(&error, ModelError::Rejected { reason } if *reason == format!("status {status}, invalid_api_key")), "{error:?}");
+        assert!(
+            matches!(&error, ModelError::Rejected { reason } if *reason == format!("status {status}, invalid_api_key")),
+            "{error:?}"
+        );
     }
 }
 
@@ -41,11 +44,17 @@ async fn whatever_else_a_provider_says_is_kept_out() {
         (r#"{"error":{"code":"two words","type":null}}"#.to_owned(), "status 400"),
         (format!(r#"{{"error":{{"code":"{}"}}}}"#, "x".repeat(65)), "status 400"),
         (r#"{"error":{"code":400,"type":"x"}}"#.to_owned(), "status 400, 400"),
-        (r#"{"object":"error","type":"BadRequestError","code":""}"#.to_owned(), "status 400, BadRequestError"),
+        (
+            r#"{"object":"error","type":"BadRequestError","code":""}"#.to_owned(),
+            "status 400, BadRequestError",
+        ),
         (r#"{"error":{"code":"a"}}"#.to_owned() + &" ".repeat(1 << 20), "status 400, a"),
     ] {
         let error = refusal(Answer::json(400, &body)).await;
-        assert!(matches!(&error, ModelError::Rejected { reason: told } if told == reason), "{error:?}");
+        assert!(
+            matches!(&error, ModelError::Rejected { reason: told } if told == reason),
+            "{error:?}"
+        );
     }
 }
 
@@ -84,7 +93,9 @@ async fn a_rate_limit_says_when_to_come_back_where_the_provider_does() {
 async fn a_bill_that_is_not_paid_is_not_worth_another_try() {
     let body = r#"{"error":{"message":"You exceeded …","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
     let error = refusal(Answer::json(429, body)).await;
-    assert!(matches!(error, ModelError::Rejected { reason } if reason == "status 429, insufficient_quota"));
+    assert!(
+        matches!(error, ModelError::Rejected { reason } if reason == "status 429, insufficient_quota")
+    );
 }
 
 #[tokio::test]
@@ -110,7 +121,8 @@ async fn a_server_that_refuses_max_tokens_is_given_the_newer_name() {
     for _ in 0..2 {
         model.stream(request()).await.unwrap().count().await;
     }
-    let is_newer = |request: &server::Request| request.body.contains("\"max_completion_tokens\":64");
+    let is_newer =
+        |request: &server::Request| request.body.contains("\"max_completion_tokens\":64");
     let newer: Vec<bool> = server.requests().iter().map(is_newer).collect();
     assert_eq!(newer, [false, true, true]);
 }

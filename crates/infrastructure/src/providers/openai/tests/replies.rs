@@ -33,17 +33,13 @@ async fn each_piece_is_told_before_the_next_is_sent() {
     let server = Server::answering([Answer::events(&text).in_pieces(length).stepped()]).await;
     let mut reply = model(&server).stream(request()).await.unwrap();
 
-    assert_eq!(reply.next().await.unwrap().unwrap(), text_of("a"));
+    assert_eq!(reply.next().await.unwrap().unwrap(), said("a"));
     server.go_on();
-    assert_eq!(reply.next().await.unwrap().unwrap(), text_of("a"));
+    assert_eq!(reply.next().await.unwrap().unwrap(), said("a"));
     server.go_on();
     server.go_on();
     assert_eq!(reply.next().await.unwrap().unwrap(), ChatChunk::Finished(FinishReason::Length));
     assert!(reply.next().await.is_none());
-}
-
-fn text_of(content: &str) -> ChatChunk {
-    super::text(content)
 }
 
 #[tokio::test]
@@ -62,24 +58,27 @@ async fn what_others_add_or_leave_out_changes_nothing() {
         "data:[DONE]\n\ndata: this is no JSON\n\n",
     );
     let server = Server::answering([Answer::events(&text)]).await;
-    let wanted = vec![text_of("a"), text_of("b"), ChatChunk::Finished(FinishReason::Stop)];
+    let wanted = vec![said("a"), said("b"), ChatChunk::Finished(FinishReason::Stop)];
     assert_eq!(told(ask(&server).await), (wanted, true));
 }
 
 #[tokio::test]
 async fn usage_may_come_before_with_or_after_the_end() {
-    let usage = r#""usage":{"prompt_tokens":5,"completion_tokens":2}"#;
+    let usage = r#","usage":{"prompt_tokens":5,"completion_tokens":2}"#;
+    let piece = |more| format!(r#"{{"choices":[{{"delta":{{"content":"a"}}}}]{more}}}"#);
+    let finish = |more| format!(r#"{{"choices":[{{"finish_reason":"length"}}]{more}}}"#);
+    let alone = |choices| format!(r#"{{"id":"x"{choices}{usage}}}"#);
     let wanted = vec![
-        text_of("a"),
+        said("a"),
         ChatChunk::Finished(FinishReason::Length),
         ChatChunk::Usage { prompt_tokens: 5, completion_tokens: 2 },
     ];
     for data in [
-        vec![PIECE.replace("]}]}", &format!("]}}],{usage}}}")), FINISH.to_owned()],
-        vec![format!("{{{usage}}}"), PIECE.to_owned(), FINISH.to_owned()],
-        vec![PIECE.to_owned(), format!("{},{usage}}}", FINISH.trim_end_matches('}').to_owned() + "}]")],
-        vec![PIECE.to_owned(), FINISH.to_owned(), format!("{{{usage},\"choices\":[]}}")],
-        vec![PIECE.to_owned(), FINISH.to_owned(), format!("{{{usage}}}")],
+        vec![piece(usage), finish("")],
+        vec![alone(""), piece(""), finish("")],
+        vec![piece(""), finish(usage)],
+        vec![piece(""), finish(""), alone(r#","choices":[]"#)],
+        vec![piece(""), finish(""), alone("")],
     ] {
         let data: Vec<&str> = data.iter().map(String::as_str).collect();
         let server = Server::answering([Answer::events(&stream(&data))]).await;
@@ -92,7 +91,7 @@ async fn done_without_a_finish_reason_means_that_the_model_stopped() {
     for end in ["data: [DONE]\n\n", "data: [DONE]"] {
         let text = stream(&[PIECE]) + end;
         let server = Server::answering([Answer::events(&text)]).await;
-        let wanted = vec![text_of("a"), ChatChunk::Finished(FinishReason::Stop)];
+        let wanted = vec![said("a"), ChatChunk::Finished(FinishReason::Stop)];
         assert_eq!(told(ask(&server).await), (wanted, true));
     }
 }
@@ -102,7 +101,7 @@ async fn a_finish_reason_is_enough_even_where_the_connection_breaks_after_it() {
     let whole = Answer::events(&stream(&[PIECE, FINISH]));
     for answer in [whole.clone(), whole.cut()] {
         let server = Server::answering([answer]).await;
-        let wanted = vec![text_of("a"), ChatChunk::Finished(FinishReason::Length)];
+        let wanted = vec![said("a"), ChatChunk::Finished(FinishReason::Length)];
         assert_eq!(told(ask(&server).await), (wanted, true));
     }
 }
@@ -110,7 +109,13 @@ async fn a_finish_reason_is_enough_even_where_the_connection_breaks_after_it() {
 #[tokio::test]
 async fn a_server_that_does_not_end_its_answer_holds_nobody_up() {
     let server = Server::answering([Answer::events(HELLO).left_open()]).await;
-    assert_eq!(told(ask(&server).await), (hello(), true));
+    let mut reply = model(&server).stream(request()).await.unwrap();
+    for chunk in hello() {
+        assert_eq!(reply.next().await.unwrap().unwrap(), chunk);
+    }
+    // From here on nobody but the clock has anything to do.
+    tokio::time::pause();
+    assert!(reply.next().await.is_none());
 }
 
 #[tokio::test]
@@ -135,7 +140,7 @@ async fn what_was_said_before_a_reply_broke_off_is_kept() {
     ] {
         let server = Server::answering([answer.clone()]).await;
         let mut reply = model(&server).stream(request()).await.unwrap();
-        assert_eq!(reply.next().await.unwrap().unwrap(), text_of("a"));
+        assert_eq!(reply.next().await.unwrap().unwrap(), said("a"));
         let error = reply.next().await.unwrap().unwrap_err();
         assert!(matches!(error, ModelError::Broken(_)), "{error:?}");
         assert!(!shown(&error).contains(KEY), "{error:?}");
@@ -149,7 +154,7 @@ async fn a_server_that_does_not_stream_is_understood_too() {
         "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
     let server = Server::answering([Answer::json(200, json)]).await;
     let wanted = vec![
-        text_of("Whole"),
+        said("Whole"),
         ChatChunk::Finished(FinishReason::Stop),
         ChatChunk::Usage { prompt_tokens: 3, completion_tokens: 1 },
     ];

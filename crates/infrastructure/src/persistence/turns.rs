@@ -1,0 +1,147 @@
+//! Turns in the database: a question, its reply, and the events of the writing.
+
+mod begin;
+mod checkpoints;
+mod encoding;
+mod finish;
+mod leases;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use repartee_application::ports::{
+    Checkpoint, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn, Orphan, PortError,
+    StoredGeneration, TurnBegun, TurnRepository,
+};
+use repartee_domain::{
+    ConversationId, GenerationId, MessageId, UserId, messages::Message, replies::Generation,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::{
+    Database,
+    entity::{
+        generation::{Column, Entity, Model},
+        message,
+    },
+    error::database,
+    messages,
+    stored::{number, parsed},
+};
+
+pub struct SeaTurnRepository {
+    db: Database,
+}
+
+impl SeaTurnRepository {
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl TurnRepository for SeaTurnRepository {
+    async fn begin_turn(&self, turn: NewTurn) -> Result<TurnBegun, PortError> {
+        begin::begin_turn(&self.db, turn).await
+    }
+
+    async fn checkpoint(&self, checkpoints: Vec<Checkpoint>) -> Result<(), PortError> {
+        checkpoints::store(&self.db, checkpoints).await
+    }
+
+    async fn finish_turn(&self, turn: FinishedTurn) -> Result<(), PortError> {
+        finish::finish_turn(&self.db, turn).await
+    }
+
+    async fn renew_leases(&self, owner: LeaseOwner, until: DateTime<Utc>) -> Result<(), PortError> {
+        leases::renew(&self.db, owner, until).await
+    }
+
+    async fn orphans(
+        &self,
+        living: LeaseOwner,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, PortError> {
+        leases::orphans(&self.db, living, now, limit).await
+    }
+
+    async fn forget_events(
+        &self,
+        ended_before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, PortError> {
+        checkpoints::forget(&self.db, ended_before, limit).await
+    }
+
+    async fn find(
+        &self,
+        owner: UserId,
+        generation: GenerationId,
+    ) -> Result<Option<StoredGeneration>, PortError> {
+        let row = owned_by(owner)
+            .filter(Column::Id.eq(generation.as_uuid()))
+            .one(self.db.reader())
+            .await
+            .map_err(database)?;
+        row.map(StoredGeneration::try_from).transpose()
+    }
+
+    async fn events_after(
+        &self,
+        generation: GenerationId,
+        after: u64,
+    ) -> Result<Vec<LoggedEvent>, PortError> {
+        checkpoints::events_after(&self.db, generation, after).await
+    }
+
+    async fn history(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, PortError> {
+        let mut rows = messages::owned_by(owner)
+            .filter(message::Column::ConversationId.eq(conversation.as_uuid()))
+            .order_by_desc(message::Column::Id)
+            .limit(u64::from(limit));
+        if let Some(before) = before {
+            rows = rows.filter(message::Column::Id.lt(before.as_uuid()));
+        }
+        let rows = rows.all(self.db.reader()).await.map_err(database)?;
+        rows.into_iter().map(Message::try_from).collect()
+    }
+}
+
+/// Every read starts here, so no query can forget whose data it is.
+fn owned_by(owner: UserId) -> Select<Entity> {
+    Entity::find().filter(Column::OwnerId.eq(owner.as_uuid()))
+}
+
+impl From<Model> for Generation {
+    fn from(row: Model) -> Self {
+        Self {
+            id: GenerationId::from_uuid(row.id),
+            owner: UserId::from_uuid(row.owner_id),
+            conversation: ConversationId::from_uuid(row.conversation_id),
+            user_message: MessageId::from_uuid(row.user_message_id),
+            message: MessageId::from_uuid(row.message_id),
+            model: row.model,
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl TryFrom<Model> for StoredGeneration {
+    type Error = PortError;
+
+    fn try_from(row: Model) -> Result<Self, PortError> {
+        Ok(Self {
+            state: parsed(&row.state)?,
+            attempts: number(row.attempts)?,
+            last_seq: row.last_seq.map(number).transpose()?,
+            ended_at: row.ended_at,
+            generation: row.into(),
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Which process writes a reply, and what becomes of it when the process is gone.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use repartee_application::ports::{LeaseOwner, Orphan, PortError};
+use repartee_domain::messages::Message;
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::Expr,
+};
+use uuid::Uuid;
+
+use crate::persistence::{
+    Database,
+    entity::{
+        checkpoint,
+        generation::{Column, Entity},
+        message,
+    },
+    error::database,
+    stored::number,
+};
+
+pub(super) async fn renew(
+    db: &Database,
+    owner: LeaseOwner,
+    until: DateTime<Utc>,
+) -> Result<(), PortError> {
+    // Locked in the order of their ids, as everywhere: two writers never wait for each other.
+    let held = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::LeaseOwner.eq(owner.0))
+        .filter(Column::EndedAt.is_null())
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .into_query();
+    let renew = Entity::update_many()
+        .col_expr(Column::LeaseUntil, Expr::value(until))
+        .filter(Column::Id.in_subquery(held));
+    db.write(move |tx| Box::pin(async move { renew.exec(tx).await.map(drop).map_err(database) }))
+        .await
+}
+
+pub(super) async fn orphans(
+    db: &Database,
+    living: LeaseOwner,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Orphan>, PortError> {
+    let mut rows = Entity::find()
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::LeaseOwner.ne(living.0))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .limit(u64::from(limit));
+    if !db.is_single_process() {
+        rows = rows.filter(Column::LeaseUntil.lt(now));
+    }
+    let rows = rows.all(db.reader()).await.map_err(database)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut replies = replies(db, rows.iter().map(|row| row.message_id)).await?;
+    let mut written = written(db, rows.iter().map(|row| row.id)).await?;
+    let orphans = rows.into_iter().filter_map(|row| {
+        // Without a reply the conversation was deleted meanwhile.
+        let reply = replies.remove(&row.message_id)?;
+        let Written { text, last_seq } = written.remove(&row.id).unwrap_or_default();
+        Some(Orphan { generation: row.into(), reply, text, last_seq })
+    });
+    Ok(orphans.collect())
+}
+
+async fn replies(
+    db: &Database,
+    ids: impl Iterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, Message>, PortError> {
+    message::Entity::find()
+        .filter(message::Column::Id.is_in(ids))
+        .all(db.reader())
+        .await
+        .map_err(database)?
+        .into_iter()
+        .map(|row| Ok((row.id, row.try_into()?)))
+        .collect()
+}
+
+/// What the checkpoints of a reply say.
+#[derive(Default)]
+struct Written {
+    text: String,
+    last_seq: u64,
+}
+
+async fn written(
+    db: &Database,
+    generations: impl Iterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, Written>, PortError> {
+    let checkpoints: Vec<(Uuid, i64, String)> = checkpoint::Entity::find()
+        .select_only()
+        .columns([
+            checkpoint::Column::GenerationId,
+            checkpoint::Column::LastSeq,
+            checkpoint::Column::Text,
+        ])
+        .filter(checkpoint::Column::GenerationId.is_in(generations))
+        .order_by_asc(checkpoint::Column::GenerationId)
+        .order_by_asc(checkpoint::Column::FirstSeq)
+        .into_tuple()
+        .all(db.reader())
+        .await
+        .map_err(database)?;
+    let mut written: HashMap<Uuid, Written> = HashMap::new();
+    for (generation, last_seq, text) in checkpoints {
+        let reply = written.entry(generation).or_default();
+        reply.text.push_str(&text);
+        reply.last_seq = number(last_seq)?;
+    }
+    Ok(written)
+}
