@@ -15,6 +15,7 @@ pub(crate) fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Resul
     serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
 pub(crate) fn rfc3339_option<S: Serializer>(
     at: &Option<DateTime<Utc>>,
     serializer: S,

@@ -10,7 +10,6 @@ use repartee_application::{
     conversations::ConversationService,
     health::HealthService,
     messages::MessageService,
-    models::ModelCatalogue,
     ports::{Clock, IdGenerator},
     replies::{ReplyPorts, ReplyRules, ReplyService},
 };
@@ -24,6 +23,7 @@ use repartee_infrastructure::{
     security::{Argon2Hasher, CommonPasswordList, JwtSettings, JwtSigner},
     system::{SystemClock, SystemIds, TrackedSpawner},
 };
+use tokio::runtime::Handle;
 
 use crate::{
     StartError, database, models,
@@ -52,7 +52,7 @@ impl Application {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGenerator> =
             Arc::new(SystemIds::new().map_err(|error| StartError::Randomness(error.to_string()))?);
-        let spawner = TrackedSpawner::default();
+        let spawner = TrackedSpawner::new(Handle::current());
         // The model loads meanwhile.
         let models = Arc::new(models::catalogue(settings, &clock)?);
         let database = database::connect(settings).await?;
@@ -143,11 +143,11 @@ impl Application {
     }
 
     /// Lets go of everything, once the server has stopped.
-    pub async fn close(self) {
+    pub async fn close(self) -> Result<(), StartError> {
         let Self { services, database, spawner, .. } = self;
         drop(services);
         spawner.close_and_wait().await;
-        database.close().await;
+        Ok(database.close().await?)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What each subcommand does.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use repartee_local_models::fetch_models;
 
@@ -18,7 +21,7 @@ pub async fn run(command: Command) -> Result<(), StartError> {
         let document = repartee_api::openapi().to_pretty_json();
         return print(&document.map_err(|error| StartError::Settings(error.to_string()))?);
     }
-    let settings = Settings::load(&Sources::of_process()?)?;
+    let settings = Settings::load(&Sources::read(Path::new("."))?)?;
     match command {
         Command::Openapi => Ok(()),
         Command::Config => print(&settings.render_masked()),
@@ -50,16 +53,16 @@ async fn migrate(settings: &Settings, direction: Migration) -> Result<(), StartE
     let database = database::connect(settings).await?;
     let done = match direction {
         Migration::Up => database.migrate_up().await,
-        Migration::Down => database.migrate_down().await,
+        Migration::Down => database.migrate_down(1).await,
         Migration::Status => Ok(()),
     };
     done.map_err(StartError::Database)?;
-    let migrations = database.migrations().await.map_err(StartError::Database)?;
+    let migrations = database.migration_status().await.map_err(StartError::Database)?;
     let lines: Vec<_> = migrations
         .iter()
         .map(|m| format!("{} {}", if m.is_applied { "applied" } else { "pending" }, m.name))
         .collect();
-    database.close().await;
+    database.close().await?;
     print(&lines.join("\n"))
 }
 

@@ -45,7 +45,9 @@ impl Providers<'_> {
     fn get(&mut self, kind: ProviderKind) -> Result<Arc<dyn ChatModel>, StartError> {
         let (name, provider) = match kind {
             ProviderKind::OpenAi => ("openai", self.settings.providers.openai.as_ref()),
-            ProviderKind::LlmService => ("llm_service", self.settings.providers.llm_service.as_ref()),
+            ProviderKind::LlmService => {
+                ("llm_service", self.settings.providers.llm_service.as_ref())
+            }
             ProviderKind::Local => ("local", None),
         };
         if let Some(made) = self.made.get(name) {

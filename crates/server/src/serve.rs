@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{StartError, application::Application, settings::Settings};
 
 /// Serves until SIGTERM or SIGINT; a second one skips the waiting for replies in progress.
-pub async fn serve(settings: &Settings) -> Result<(), StartError> {
+pub(crate) async fn serve(settings: &Settings) -> Result<(), StartError> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
@@ -24,7 +24,7 @@ pub async fn serve(settings: &Settings) -> Result<(), StartError> {
     let mut server = std::pin::pin!(server);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        environment = settings.environment.as_str(),
+        environment = ?settings.environment,
         "listening on http://{bound}"
     );
     tokio::select! {
@@ -40,7 +40,7 @@ pub async fn serve(settings: &Settings) -> Result<(), StartError> {
     }
     let (_, ended) = tokio::join!(handle.stop(true), server);
     ended.map_err(StartError::Io)?;
-    application.close().await;
+    application.close().await?;
     tracing::info!("stopped");
     Ok(())
 }

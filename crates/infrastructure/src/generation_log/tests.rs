@@ -52,6 +52,10 @@ async fn numbers(stream: EventStream) -> Vec<u64> {
     stream.map(|event| event.seq).collect().await
 }
 
+fn all(first: u64, last: u64) -> Vec<u64> {
+    (first..=last).collect()
+}
+
 async fn is_held(log: &LocalGenerationLog, n: u128) -> bool {
     log.subscribe(id(n), 0).await.unwrap().is_some()
 }
@@ -240,7 +244,7 @@ async fn readers_that_come_at_any_moment_miss_nothing() {
                 seen.push(event.seq);
             }
             seen.extend(numbers(subscribe(&log, 1, after + 50).await).await);
-            assert_eq!(seen, Vec::from_iter(after + 1..=EVENTS));
+            assert_eq!(seen, all(after + 1, EVENTS));
         }
     });
     let mut tasks = tokio::task::JoinSet::new();
@@ -259,7 +263,7 @@ proptest! {
         write(&log, 1, 1, before, false);
         let reader = subscribe(&log, 1, after).now_or_never().unwrap();
         write(&log, 1, before + 1, before + later, true);
-        let rest = Vec::from_iter(after + 1..=before + later);
+        let rest = all(after + 1, before + later);
         prop_assert_eq!(numbers(reader).now_or_never(), Some(rest));
     }
 
@@ -286,7 +290,7 @@ proptest! {
         write(&log, 1, last + 1, last + 1, true);
         for (reader, mut seen) in readers {
             seen.extend(numbers(reader).now_or_never().unwrap());
-            prop_assert_eq!(seen, Vec::from_iter(1..=last + 1));
+            prop_assert_eq!(seen, all(1, last + 1));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use futures::future::BoxFuture;
-use repartee_application::ports::{PortError, Source};
+use repartee_application::ports::{DatabaseProbe, PortError, Source};
 use repartee_migration::{MigrationStatus, Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,7 +18,7 @@ use super::{
 };
 
 /// A database that does not answer within this is unavailable.
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
@@ -190,6 +191,13 @@ impl DatabaseError {
     }
 }
 
+#[async_trait]
+impl DatabaseProbe for Database {
+    async fn is_reachable(&self) -> bool {
+        self.ping().await.is_ok()
+    }
+}
+
 /// The caller's own task does the work: a panic or a caller that goes away drops the transaction,
 /// which undoes it.
 async fn write_to<F, T>(pool: &DatabaseConnection, work: F) -> Result<T, PortError>
@@ -199,8 +207,11 @@ where
     let transaction = Transaction(TransactionOf::Postgres(pool.begin().await.map_err(database)?));
     let result = work(&transaction).await;
     if let TransactionOf::Postgres(transaction) = transaction.0 {
-        let end = if result.is_ok() { transaction.commit() } else { transaction.rollback() };
-        end.await.map_err(database)?;
+        match &result {
+            Ok(_) => transaction.commit().await.map_err(database)?,
+            // Undone even where the server cannot be told: what matters is why.
+            Err(_) => drop(transaction.rollback().await),
+        }
     }
     result
 }

@@ -12,8 +12,8 @@ use repartee_domain::{
     replies::{Cost, Usage},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationTrait, Select, UpdateMany, sea_query::Expr,
+    ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Select, UpdateMany, sea_query::Expr,
 };
 use uuid::Uuid;
 

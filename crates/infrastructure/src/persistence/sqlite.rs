@@ -84,7 +84,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, DatabaseError> {
         .busy_timeout(BUSY_TIMEOUT)
         // What was acknowledged survives a power cut; group commit pays for it.
         .synchronous(SqliteSynchronous::Full)
-        .row_channel_size(ROWS_IN_FLIGHT)
+        .row_buffer_size(ROWS_IN_FLIGHT)
         .statement_cache_capacity(PREPARED_STATEMENTS)
         .disable_statement_logging())
 }

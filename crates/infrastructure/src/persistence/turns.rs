@@ -65,6 +65,10 @@ impl TurnRepository for SeaTurnRepository {
         leases::orphans(&self.db, living, now, limit).await
     }
 
+    async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError> {
+        leases::orphan(&self.db, generation).await
+    }
+
     async fn forget_events(
         &self,
         ended_before: DateTime<Utc>,

@@ -53,7 +53,7 @@ struct Claims {
     iat: i64,
     nbf: i64,
     jti: Uuid,
-    /// The login session (OpenID Connect Front-Channel Logout 1.0, 3).
+    /// The login session, under the name that `OpenID` Connect Front-Channel Logout 1.0 gives it.
     sid: Uuid,
 }
 

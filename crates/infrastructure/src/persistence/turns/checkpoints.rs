@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use repartee_application::ports::{Checkpoint, EventKind, LoggedEvent, PortError};
 use repartee_domain::{GenerationId, replies::GenerationState};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict, Query},
 };
 use uuid::Uuid;

@@ -62,7 +62,7 @@ fn written(reply: Message) -> UpdateMany<message::Entity> {
 
     let row = message::Model::from(reply);
     let id = row.id;
-    let row = row.into_active_model().reset_all();
+    let row = sea_orm::ActiveModelTrait::reset_all(row.into_active_model());
     Entity::update_many()
         .set(ActiveModel {
             content: row.content,

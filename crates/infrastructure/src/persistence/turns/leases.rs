@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use repartee_application::ports::{LeaseOwner, Orphan, PortError};
-use repartee_domain::messages::Message;
+use repartee_domain::{GenerationId, messages::Message};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::Expr,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use crate::persistence::{
     Database,
     entity::{
         checkpoint,
-        generation::{Column, Entity},
+        generation::{Column, Entity, Model},
         message,
     },
     error::database,
@@ -58,7 +57,22 @@ pub(super) async fn orphans(
     if !db.is_single_process() {
         rows = rows.filter(Column::LeaseUntil.lt(now));
     }
-    let rows = rows.all(db.reader()).await.map_err(database)?;
+    as_orphans(db, rows.all(db.reader()).await.map_err(database)?).await
+}
+
+pub(super) async fn orphan(
+    db: &Database,
+    generation: GenerationId,
+) -> Result<Option<Orphan>, PortError> {
+    let row = Entity::find_by_id(generation.as_uuid())
+        .filter(Column::EndedAt.is_null())
+        .one(db.reader())
+        .await
+        .map_err(database)?;
+    Ok(as_orphans(db, row.into_iter().collect()).await?.pop())
+}
+
+async fn as_orphans(db: &Database, rows: Vec<Model>) -> Result<Vec<Orphan>, PortError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -2,9 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use repartee_application::ports::{
-    ChatRequest, ChatStream, Clock, ModelError, ModelStatus, Source,
-};
+use repartee_application::ports::{ChatRequest, ChatStream, Clock, ModelError, ModelStatus};
 use reqwest::{
     RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
@@ -17,7 +15,7 @@ use super::{
     errors::Refusal,
     health::Health,
     key::Key,
-    reply::{self, MAX_WHOLE},
+    reply::{self, MAX_WHOLE, broken, malformed},
     request,
     wire::ModelList,
 };
@@ -102,7 +100,7 @@ impl Client {
             return Err(self.refusal(response).await.into_error(&self.key));
         }
         let models = self.read(response).await.and_then(|json| {
-            let list: ModelList = serde_json::from_slice(&json).map_err(broken)?;
+            let list: ModelList = serde_json::from_slice(&json).map_err(|e| malformed(&e))?;
             let names: Vec<_> = list.data.into_iter().map(|model| model.id).collect();
             if names.is_empty() { Err(broken("the provider has no models")) } else { Ok(names) }
         });
@@ -208,8 +206,4 @@ fn is_json(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE);
     content_type
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"))
-}
-
-fn broken(why: impl Into<Source>) -> ModelError {
-    ModelError::Broken(why.into())
 }

@@ -115,9 +115,6 @@ impl Transcript {
     }
 
     fn read(&mut self, event: &Event<'_>) -> Result<(), ModelError> {
-        if self.is_done {
-            return Ok(());
-        }
         if event.is_error {
             return Err(self.reported(serde_json::from_slice(event.data).unwrap_or_default()));
         }
@@ -130,7 +127,7 @@ impl Transcript {
     }
 
     fn read_json(&mut self, json: &[u8]) -> Result<(), ModelError> {
-        let completion: Completion = serde_json::from_slice(json).map_err(broken)?;
+        let completion: Completion = serde_json::from_slice(json).map_err(|e| malformed(&e))?;
         if let Some(error) = completion.error {
             return Err(self.reported(error));
         }
@@ -188,7 +185,7 @@ impl Transcript {
 
     /// Some servers put an error in the place of a piece.
     fn refuse_error_object(&self, json: &[u8]) -> Result<(), ModelError> {
-        let object: Value = serde_json::from_slice(json).map_err(broken)?;
+        let object: Value = serde_json::from_slice(json).map_err(|e| malformed(&e))?;
         if object.get("object").and_then(Value::as_str) == Some("error") {
             return Err(self.reported(object));
         }
@@ -205,6 +202,12 @@ impl Transcript {
     }
 }
 
-fn broken(why: impl Into<Source>) -> ModelError {
+pub(super) fn broken(why: impl Into<Source>) -> ModelError {
     ModelError::Broken(why.into())
+}
+
+/// Where JSON went wrong. What it says there stays out: serde's own words quote it.
+pub(super) fn malformed(error: &serde_json::Error) -> ModelError {
+    let (kind, line, column) = (error.classify(), error.line(), error.column());
+    broken(format!("the answer cannot be read: {kind:?} error at line {line}, column {column}"))
 }

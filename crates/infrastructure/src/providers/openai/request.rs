@@ -35,16 +35,15 @@ struct Message<'a> {
 }
 
 pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, serde_json::Error> {
-    let limits_completion =
-        |wanted| request.max_tokens.filter(|_| dialect.limits_completion == wanted);
+    let limit_if = |wanted: bool| request.max_tokens.filter(|_| wanted);
     let body = Body {
         model: &request.model,
         messages: request,
         stream: true,
         stream_options: dialect.asks_for_usage.then_some(StreamOptions { include_usage: true }),
         temperature: request.temperature,
-        max_tokens: limits_completion(false),
-        max_completion_tokens: limits_completion(true),
+        max_tokens: limit_if(!dialect.limits_completion),
+        max_completion_tokens: limit_if(dialect.limits_completion),
     };
     serde_json::to_vec(&body).map(Bytes::from)
 }

@@ -4,6 +4,8 @@ mod refusals;
 mod replies;
 mod server;
 
+use std::fmt::Write;
+
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use repartee_application::ports::ChatChunk;
@@ -90,7 +92,7 @@ fn shown(error: &ModelError) -> String {
     let mut shown = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
-        shown.push_str(&format!(" {error} {error:?}"));
+        write!(shown, " {error} {error:?}").unwrap();
         source = error.source();
     }
     shown
@@ -208,6 +210,8 @@ async fn a_provider_without_models_has_no_default() {
 
 #[tokio::test]
 async fn the_status_tells_how_the_last_request_went() {
+    use ModelStatus::{Degraded, Ready};
+
     let server = Server::answering([
         Answer::events(HELLO),
         Answer::json(500, ""),
@@ -225,7 +229,6 @@ async fn the_status_tells_how_the_last_request_went() {
         }
         statuses.push(model.status());
     }
-    use ModelStatus::{Degraded, Ready};
     assert_eq!(statuses, [Ready, Ready, Degraded, Ready, Degraded, Ready, Degraded]);
 }
 

@@ -155,8 +155,7 @@ async fn several_failed_connections_in_a_row_mean_that_nobody_is_there() {
         assert!(!shown(&error).contains(KEY));
         statuses.push(model.status());
     }
-    use ModelStatus::{Degraded, Unavailable};
-    assert_eq!(statuses, [Degraded, Degraded, Unavailable]);
+    assert_eq!(statuses, [ModelStatus::Degraded, ModelStatus::Degraded, ModelStatus::Unavailable]);
 }
 
 #[tokio::test]

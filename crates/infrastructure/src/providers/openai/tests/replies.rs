@@ -4,7 +4,7 @@ use super::*;
 
 /// A stream of the given data lines, without `[DONE]`.
 fn stream(data: &[&str]) -> String {
-    data.iter().map(|data| format!("data: {data}\n\n")).collect()
+    data.iter().flat_map(|data| ["data: ", data, "\n\n"]).collect()
 }
 
 const PIECE: &str = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
@@ -129,6 +129,7 @@ async fn what_was_said_before_a_reply_broke_off_is_kept() {
         Answer::events(&(piece.clone() + "data: not JSON\n\ndata: [DONE]\n\n")),
         Answer::events(&(piece.clone() + "data: 7\n\n")),
         Answer::events(&(piece.clone() + "data: {\"choices\":7}\n\n")),
+        Answer::events(&(piece.clone() + &stream(&[&format!(r#"{{"choices":"{KEY}"}}"#)]))),
         Answer::events(&(piece.clone() + "event: error\ndata: overloaded\n\ndata: [DONE]\n\n")),
         Answer::events(&(piece.clone() + &stream(&[&secret, "[DONE]"]))),
         Answer::events(&(piece.clone() + &stream(&[r#"{"error":"overloaded"}"#, "[DONE]"]))),
