@@ -1,4 +1,5 @@
-//! What the end-to-end tests and the benchmark share: a model to talk to, and a load to put on a server.
+//! What the end-to-end tests and the benchmark share: a model to talk to, a server to test, and a load to put on one.
 
 pub mod bench;
+pub mod server;
 pub mod upstream;

@@ -56,7 +56,7 @@ impl IdGenerator for SystemIds {
     }
 }
 
-/// Spawns on one runtime and counts what it spawned.
+/// Counts what it spawned, so that shutting down can wait for it.
 #[derive(Debug, Clone)]
 pub struct TrackedSpawner {
     runtime: Handle,
@@ -64,8 +64,10 @@ pub struct TrackedSpawner {
 }
 
 impl TrackedSpawner {
-    /// Tasks run on `runtime`, wherever they are spawned from: actix-web gives each of its
-    /// workers a runtime of its own, which ends with the worker.
+    /// A task runs on the runtime that it is spawned from, for that is where its reader is: each
+    /// hop to another thread would cost more than a token does. actix-web's workers have a runtime
+    /// each, which ends with the server: wait for the tasks before stopping it. Where there is no
+    /// runtime, `runtime` is taken.
     pub fn new(runtime: Handle) -> Self {
         Self { runtime, tracker: TaskTracker::new() }
     }
@@ -80,7 +82,8 @@ impl TrackedSpawner {
 
 impl Spawner for TrackedSpawner {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.tracker.spawn_on(task, &self.runtime);
+        let here = Handle::try_current();
+        self.tracker.spawn_on(task, here.as_ref().unwrap_or(&self.runtime));
     }
 }
 

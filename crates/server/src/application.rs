@@ -32,7 +32,9 @@ use crate::{
 
 /// How long a reply's events stay replayable after its end.
 const REPLAYABLE: Duration = Duration::from_secs(10 * 60);
-const DEFAULT_SYSTEM_MESSAGE: &str = "You are a helpful assistant.";
+/// Short, for the model in the process does best with short answers.
+const DEFAULT_SYSTEM_MESSAGE: &str =
+    "You are a helpful AI assistant. Answer in short, clear sentences.";
 /// A connection that says nothing for so long is closed; browsers reuse one for about as long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const BACKLOG: u32 = 4096;

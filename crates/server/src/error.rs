@@ -19,9 +19,9 @@ pub enum StartError {
     Secret(io::Error),
     #[error("the operating system gives no secure random numbers: {0}")]
     Randomness(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Database(DatabaseError),
-    #[error("the database refused what was asked of it: {0}")]
+    #[error("the database refused what was asked of it")]
     Port(#[from] PortError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },

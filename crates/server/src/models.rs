@@ -8,7 +8,7 @@ use repartee_application::{
 };
 use repartee_domain::replies::{ContextWindow, Price, RetryPolicy};
 use repartee_infrastructure::providers::{OpenAiChatModel, OpenAiSettings};
-use repartee_local_models::{CONTEXT_TOKENS, LocalChatModel, LocalModelSettings, MODEL_NAME};
+use repartee_local_models::{LocalChatModel, LocalModelSettings, MODEL_NAME};
 
 use crate::{
     StartError,
@@ -16,6 +16,8 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// It could take in 4096 tokens, but reads about sixty a second.
+const LOCAL_CONTEXT: u32 = 2048;
 /// Requests that may wait for the local model.
 const LOCAL_QUEUE: usize = 64;
 
@@ -115,7 +117,7 @@ impl Providers<'_> {
             id: MODEL_NAME.to_owned(),
             upstream: MODEL_NAME.to_owned(),
             window: ContextWindow {
-                context_tokens: CONTEXT_TOKENS,
+                context_tokens: LOCAL_CONTEXT,
                 reply_tokens: self.settings.local_model.max_output_tokens,
             },
             ..template

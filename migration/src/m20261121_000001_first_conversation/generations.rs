@@ -1,6 +1,12 @@
 //! Replies being written, and their events.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, big_integer_null, blob, blob_null, pk_uuid, text, text_null,
+        timestamp_with_time_zone, timestamp_with_time_zone_null, uuid, uuid_null,
+    },
+};
 
 use crate::table::{drop_all, index, reference, unique};
 

@@ -158,8 +158,8 @@ impl Database {
 
     async fn migrate(&self, direction: Direction) -> Result<(), DatabaseError> {
         match &self.0.kind {
-            // No other process has the file.
             Kind::Sqlite(sqlite) => {
+                let _held = sqlite.migrating.lock().await;
                 let connection = sqlite.migration_connection().await?;
                 let migrated = direction.run(&connection).await;
                 connection.close().await.map_err(DatabaseError::Migrate)?;

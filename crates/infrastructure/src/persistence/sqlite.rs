@@ -39,6 +39,8 @@ const PREPARED_STATEMENTS: usize = 256;
 pub(super) struct Sqlite {
     options: SqliteConnectOptions,
     pub(super) writer: Arc<Writer>,
+    /// Held while this process changes the schema: no other process has the file.
+    pub(super) migrating: tokio::sync::Mutex<()>,
 }
 
 impl Sqlite {
@@ -62,7 +64,8 @@ impl Sqlite {
             .await
             .map_err(DatabaseError::connect)?;
         let writer = Writer::start(connection, lock).map_err(DatabaseError::connect)?;
-        Ok((Self { options, writer: Arc::new(writer) }, readers))
+        let migrating = tokio::sync::Mutex::new(());
+        Ok((Self { options, writer: Arc::new(writer), migrating }, readers))
     }
 
     /// A connection of its own for changing the schema.
@@ -77,7 +80,10 @@ impl Sqlite {
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, DatabaseError> {
-    let options: SqliteConnectOptions = url.parse().map_err(DatabaseError::connect)?;
+    let mut options: SqliteConnectOptions = url.parse().map_err(DatabaseError::connect)?;
+    if !url.contains("mode=") {
+        options = options.create_if_missing(true);
+    }
     Ok(options
         .journal_mode(SqliteJournalMode::Wal)
         .foreign_keys(true)
@@ -99,4 +105,83 @@ fn create_folder(database: &Path) -> Result<(), DatabaseError> {
     let Some(folder) = database.parent() else { return Ok(()) };
     fs::create_dir_all(folder)
         .map_err(|source| DatabaseError::File { path: folder.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::try_join_all;
+    use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+
+    use super::*;
+    use crate::persistence::{Database, DatabaseSettings, connection::ReaderOf};
+
+    const PRAGMAS: &str = "SELECT foreign_keys, synchronous, timeout, journal_mode \
+        FROM pragma_foreign_keys, pragma_synchronous, pragma_busy_timeout, pragma_journal_mode";
+
+    fn pragmas() -> Statement {
+        Statement::from_string(DbBackend::Sqlite, PRAGMAS)
+    }
+
+    fn assert_in_force(row: Option<QueryResult>) {
+        let row: (i64, i64, i64, String) = row
+            .unwrap()
+            .try_get_many(
+                "",
+                &["foreign_keys", "synchronous", "timeout", "journal_mode"].map(String::from),
+            )
+            .unwrap();
+        assert_eq!(row, (1, 2, 5_000, "wal".into()));
+    }
+
+    async fn database(folder: &tempfile::TempDir) -> Database {
+        let url = format!("sqlite://{}/chat.db?mode=rwc", folder.path().display());
+        let settings = DatabaseSettings { url: url.into(), max_connections: 3 };
+        Database::connect(&settings).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_connection_keeps_what_was_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = database(&folder).await;
+
+        let written = db.write(|tx| {
+            Box::pin(async move {
+                assert_in_force(tx.query_one_raw(pragmas()).await.unwrap());
+                Ok(())
+            })
+        });
+        written.await.unwrap();
+        let ReaderOf::Sqlite(readers) = &db.reader().0 else { panic!("not SQLite") };
+        // All of them at once, so that none is asked twice.
+        let mut all = try_join_all((0..3).map(|_| readers.acquire())).await.unwrap();
+        for connection in &mut all {
+            assert_in_force(query_one(connection, pragmas()).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_past_the_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = database(&folder).await;
+
+        let refused = db.reader().execute_unprepared("CREATE TABLE notes (id INTEGER)").await;
+
+        assert!(matches!(refused, Err(DbErr::Exec(_))));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_goes_away_gives_its_connection_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = database(&folder).await;
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n";
+        let endless = Statement::from_string(DbBackend::Sqlite, endless);
+
+        for _ in 0..6 {
+            let gone = futures::FutureExt::now_or_never(db.reader().query_all_raw(endless.clone()));
+            assert!(gone.is_none());
+        }
+
+        db.ping().await.unwrap();
+    }
 }

@@ -66,7 +66,7 @@ impl LocalModelSettings {
     pub(super) fn read(reader: Reader<'_>) -> Result<Self, SettingsError> {
         Ok(Self {
             concurrency: reader.number("local_model.concurrency", 1..=256)?,
-            max_output_tokens: reader.number("local_model.max_output_tokens", 1..=4096)?,
+            max_output_tokens: reader.number("local_model.max_output_tokens", 1..=1024)?,
         })
     }
 }

@@ -25,6 +25,9 @@ use crate::persistence::{
 /// Rows in one statement: SQLite binds at most 32,766 values.
 const ROWS: usize = 1_000;
 
+/// A generation's last number, and its terminal event's kind and data.
+type End = (Option<i64>, Option<String>, Option<Vec<u8>>);
+
 pub(super) fn row(checkpoint: Checkpoint) -> Result<Model, PortError> {
     let seq = |event: Option<&std::sync::Arc<LoggedEvent>>| match event {
         Some(event) => i64::try_from(event.seq).map_err(corrupt),
@@ -79,7 +82,7 @@ pub(super) async fn insert(
 }
 
 /// Which of the generations are not over. On PostgreSQL none of them ends before this transaction
-/// does; whoever locks several does it in the order of their ids.
+/// does; whoever locks several does it in the order of their conversations.
 async fn running(
     tx: &Transaction,
     rows: &[Model],
@@ -89,7 +92,7 @@ async fn running(
         .columns([generation::Column::Id, generation::Column::State])
         .filter(generation::Column::Id.is_in(rows.iter().map(|row| row.generation_id)))
         .filter(generation::Column::EndedAt.is_null())
-        .order_by_asc(generation::Column::Id)
+        .order_by_asc(generation::Column::ConversationId)
         .lock_exclusive()
         .into_tuple()
         .all(tx)
@@ -117,7 +120,7 @@ pub(super) async fn events_after(
     after: u64,
 ) -> Result<Vec<LoggedEvent>, PortError> {
     // The generation first: where it is over by then, its checkpoints are complete.
-    let end: Option<(Option<i64>, Option<String>, Option<Vec<u8>>)> = generation::Entity::find()
+    let end: Option<End> = generation::Entity::find()
         .select_only()
         .columns([
             generation::Column::LastSeq,
@@ -154,10 +157,7 @@ pub(super) async fn events_after(
     Ok(events)
 }
 
-fn terminal(
-    generation: GenerationId,
-    end: (Option<i64>, Option<String>, Option<Vec<u8>>),
-) -> Result<Option<LoggedEvent>, PortError> {
+fn terminal(generation: GenerationId, end: End) -> Result<Option<LoggedEvent>, PortError> {
     match end {
         (None, None, None) => Ok(None),
         (Some(seq), Some(kind), Some(data)) => {

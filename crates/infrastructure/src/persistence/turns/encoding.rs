@@ -44,17 +44,17 @@ pub(super) fn decode(
         return Err(corrupt("a checkpoint of an unknown version"));
     }
     let mut events = Vec::new();
-    let mut seq = first;
     while bytes.has_remaining() {
         let kind = kind(bytes.try_get_u8().map_err(corrupt)?)?;
         let length = bytes.try_get_u32_le().map_err(corrupt)? as usize;
         if length > bytes.remaining() {
             return Err(corrupt("an event is cut off"));
         }
+        let seq =
+            first.checked_add(events.len() as u64).ok_or_else(|| corrupt("too many events"))?;
         events.push(LoggedEvent::new(generation, seq, kind, bytes.split_to(length)));
-        seq += 1;
     }
-    if seq.checked_sub(1) != Some(last) {
+    if events.last().map(|event| event.seq) != Some(last) {
         return Err(corrupt("a checkpoint has other events than it says"));
     }
     Ok(events)
@@ -83,4 +83,62 @@ fn kind(tag: u8) -> Result<EventKind, PortError> {
         7 => EventKind::Interrupted,
         _ => return Err(corrupt("an event of an unknown kind")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const ID: GenerationId = GenerationId::from_uuid(Uuid::from_u128(1));
+
+    fn events(data: &[(u8, Vec<u8>)]) -> Vec<LoggedEvent> {
+        (5..)
+            .zip(data)
+            .map(|(seq, (tag, data))| {
+                LoggedEvent::new(ID, seq, kind(*tag).unwrap(), Bytes::copy_from_slice(data))
+            })
+            .collect()
+    }
+
+    fn data() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+        prop::collection::vec((1..=7u8, prop::collection::vec(any::<u8>(), 0..40)), 1..20)
+    }
+
+    proptest! {
+        #[test]
+        fn events_read_back_as_they_were(data in data()) {
+            let written = events(&data);
+            let last = 4 + written.len() as u64;
+
+            let read = decode(ID, 5, last, encode(written.iter()).unwrap()).unwrap();
+
+            prop_assert_eq!(read.len(), written.len());
+            for (read, written) in read.iter().zip(&written) {
+                prop_assert_eq!((read.seq, read.kind), (written.seq, written.kind));
+                prop_assert_eq!(&read.data, &written.data);
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_cut_off_are_corrupt(data in data(), cut: prop::sample::Index) {
+            let written = events(&data);
+            let last = 4 + written.len() as u64;
+            let mut bytes = encode(written.iter()).unwrap();
+            bytes.truncate(cut.index(bytes.len()));
+
+            prop_assert!(matches!(decode(ID, 5, last, bytes), Err(PortError::Corrupt(_))));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, first: u64, last: u64) {
+            let mut known = vec![VERSION];
+            known.extend(&bytes);
+
+            drop(decode(ID, first, last, bytes));
+            drop(decode(ID, first, last, known));
+        }
+    }
 }

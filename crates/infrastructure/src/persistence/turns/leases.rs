@@ -26,13 +26,14 @@ pub(super) async fn renew(
     owner: LeaseOwner,
     until: DateTime<Utc>,
 ) -> Result<(), PortError> {
-    // Locked in the order of their ids, as everywhere: two writers never wait for each other.
+    // Locked in the order in which everybody locks them, which is that of the index of running
+    // replies: two writers never wait for each other, and no query reads those that are over.
     let held = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::LeaseOwner.eq(owner.0))
         .filter(Column::EndedAt.is_null())
-        .order_by_asc(Column::Id)
+        .order_by_asc(Column::ConversationId)
         .lock_exclusive()
         .into_query();
     let renew = Entity::update_many()

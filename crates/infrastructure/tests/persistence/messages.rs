@@ -1,0 +1,122 @@
+//! The contract of `MessageRepository`.
+
+use repartee_application::{
+    Order, PageRequest,
+    ports::{ConversationRepository, MessageRepository, PortError},
+};
+use repartee_domain::{
+    MessageId, Reference, UserId,
+    conversations::{Conversation, ConversationStatus},
+    messages::Message,
+};
+
+use crate::{
+    databases::{TestDatabase, on_both_databases},
+    fixtures::{at, conversation, conversation_id, message_id, said, user_id},
+};
+
+on_both_databases!(
+    messages_are_listed_in_both_orders,
+    pages_stay_in_place_while_messages_are_added,
+    a_conversation_without_messages_has_an_empty_page,
+    a_stranger_sees_no_conversation,
+    a_stored_message_moves_the_last_activity,
+    a_closed_conversation_takes_no_message,
+    any_unicode_is_kept_as_written,
+);
+
+async fn list(
+    db: &TestDatabase,
+    owner: UserId,
+    order: Order,
+    after: Option<MessageId>,
+) -> Option<(Vec<Message>, Option<MessageId>)> {
+    let reference = Reference::Id(conversation_id(1));
+    let page = PageRequest { limit: 2, after };
+    let page = db.messages().list(owner, reference, order, page).await.unwrap()?;
+    Some((page.items, page.next))
+}
+
+async fn three_messages(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    for n in 1..=3 {
+        db.messages().store(said(n, 1, "Hello")).await.unwrap();
+    }
+}
+
+async fn messages_are_listed_in_both_orders(db: &TestDatabase) {
+    three_messages(db).await;
+    let [one, two, three] = [1, 2, 3].map(|n| said(n, 1, "Hello"));
+
+    let ascending = list(db, user_id(1), Order::Ascending, None).await.unwrap();
+    assert_eq!(ascending, (vec![one.clone(), two.clone()], Some(message_id(2))));
+    let rest = list(db, user_id(1), Order::Ascending, ascending.1).await.unwrap();
+    assert_eq!(rest, (vec![three.clone()], None));
+
+    let descending = list(db, user_id(1), Order::Descending, None).await.unwrap();
+    assert_eq!(descending, (vec![three, two], Some(message_id(2))));
+    let rest = list(db, user_id(1), Order::Descending, descending.1).await.unwrap();
+    assert_eq!(rest, (vec![one], None));
+
+    let by_code = Reference::Code(conversation(1, 1).code);
+    let page = PageRequest { limit: 100, after: None };
+    let page = db.messages().list(user_id(1), by_code, Order::Ascending, page).await.unwrap();
+    assert_eq!(page.unwrap().items.len(), 3);
+}
+
+async fn pages_stay_in_place_while_messages_are_added(db: &TestDatabase) {
+    three_messages(db).await;
+    let (first, next) = list(db, user_id(1), Order::Descending, None).await.unwrap();
+    db.messages().store(said(4, 1, "Hello")).await.unwrap();
+    let (second, last) = list(db, user_id(1), Order::Descending, next).await.unwrap();
+
+    let seen: Vec<_> = first.iter().chain(&second).map(|message| message.id).collect();
+    assert_eq!(seen, [3, 2, 1].map(message_id));
+    assert_eq!(last, None);
+}
+
+async fn a_conversation_without_messages_has_an_empty_page(db: &TestDatabase) {
+    db.with_conversation(1).await;
+
+    assert_eq!(list(db, user_id(1), Order::Ascending, None).await, Some((vec![], None)));
+}
+
+async fn a_stranger_sees_no_conversation(db: &TestDatabase) {
+    three_messages(db).await;
+
+    assert_eq!(list(db, user_id(2), Order::Ascending, None).await, None);
+    db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap();
+    assert_eq!(list(db, user_id(1), Order::Ascending, None).await, None);
+}
+
+async fn a_stored_message_moves_the_last_activity(db: &TestDatabase) {
+    three_messages(db).await;
+
+    let found = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
+
+    let expected = Conversation { last_message_at: Some(at(3)), ..conversation(1, 1) };
+    assert_eq!(found, Some(expected));
+}
+
+async fn a_closed_conversation_takes_no_message(db: &TestDatabase) {
+    three_messages(db).await;
+    let ended = ConversationStatus::Ended { at: at(4) };
+    let ended = Conversation { status: ended, ..conversation(1, 1) };
+    db.conversations().save(ended).await.unwrap();
+
+    for conversation in [1, 2] {
+        let refused = db.messages().store(said(5, conversation, "Hello")).await;
+        assert!(matches!(refused, Err(PortError::Stale)));
+    }
+    assert_eq!(db.count("messages").await, 3);
+}
+
+async fn any_unicode_is_kept_as_written(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let written = "  👩‍👩‍👧 שלום\r\n\u{202e}ไทย\u{feff} e\u{301} 中文 \\u0000 \u{10ffff} ";
+    db.messages().store(said(1, 1, written)).await.unwrap();
+
+    let (messages, _) = list(db, user_id(1), Order::Ascending, None).await.unwrap();
+
+    assert_eq!(messages, [said(1, 1, written)]);
+}

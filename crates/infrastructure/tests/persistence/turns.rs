@@ -1,0 +1,192 @@
+//! The contract of `TurnRepository`: a turn begins and ends.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use repartee_application::{
+    Order, PageRequest,
+    ports::{
+        ConversationRepository, EventKind, MessageRepository, PortError, StoredGeneration,
+        TurnBegun, TurnRepository,
+    },
+};
+use repartee_domain::{
+    conversations::{Conversation, ConversationStatus},
+    messages::Message,
+    replies::{Failure, GenerationState, Outcome},
+};
+
+use crate::{
+    databases::{TestDatabase, on_both_databases},
+    fixtures::{
+        at, conversation, conversation_id, deltas, finished, generation_id, message_id, said, turn,
+        user_id,
+    },
+};
+
+on_both_databases!(
+    a_turn_begins_with_everything_at_once,
+    of_many_turns_begun_at_once_one_begins,
+    a_second_turn_learns_which_reply_is_in_progress,
+    a_turn_may_begin_once_the_one_before_is_over,
+    a_closed_conversation_begins_no_turn,
+    a_finished_turn_reads_back_as_it_ended,
+    a_turn_finishes_once,
+    a_failure_is_stored_with_its_state,
+    finishing_leaves_alone_what_others_changed,
+    a_stranger_finds_no_generation,
+    history_is_newest_first,
+);
+
+async fn messages(db: &TestDatabase) -> Vec<Message> {
+    let page = PageRequest { limit: 100, after: None };
+    let reference = conversation_id(1).into();
+    let listed = db.messages().list(user_id(1), reference, Order::Ascending, page).await.unwrap();
+    listed.unwrap().items
+}
+
+async fn a_turn_begins_with_everything_at_once(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+
+    assert_eq!(messages(db).await, [turn.question, turn.reply]);
+    let found = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
+    let moved = Conversation { last_message_at: Some(at(2)), ..conversation(1, 1) };
+    assert_eq!(found, Some(moved));
+    let stored = StoredGeneration {
+        generation: turn.generation,
+        state: GenerationState::Queued,
+        attempts: 0,
+        last_seq: None,
+        ended_at: None,
+    };
+    assert_eq!(db.turns().find(user_id(1), generation_id(1)).await.unwrap(), Some(stored));
+}
+
+async fn of_many_turns_begun_at_once_one_begins(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let turns = db.turns();
+
+    let begun = join_all((1..=30).map(|n| turns.begin_turn(turn(n, 1)))).await;
+
+    let begun: Vec<_> = begun.into_iter().map(Result::unwrap).collect();
+    let winner = begun.iter().position(|begun| *begun == TurnBegun::Begun).unwrap();
+    let id = generation_id(u32::try_from(winner).unwrap() + 1);
+    let others = begun.iter().filter(|begun| **begun == TurnBegun::ReplyInProgress(id));
+    assert_eq!(others.count(), 29);
+    assert_eq!((db.count("messages").await, db.count("generations").await), (2, 1));
+}
+
+async fn a_second_turn_learns_which_reply_is_in_progress(db: &TestDatabase) {
+    db.with_turn(1).await;
+    let before = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
+
+    let begun = db.turns().begin_turn(turn(2, 1)).await.unwrap();
+
+    assert_eq!(begun, TurnBegun::ReplyInProgress(generation_id(1)));
+    assert_eq!(messages(db).await.len(), 2);
+    let after = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
+    assert_eq!(after, before);
+}
+
+async fn a_turn_may_begin_once_the_one_before_is_over(db: &TestDatabase) {
+    let first = db.with_turn(1).await;
+    db.turns().finish_turn(finished(&first, 2, None)).await.unwrap();
+
+    assert_eq!(db.turns().begin_turn(turn(2, 1)).await.unwrap(), TurnBegun::Begun);
+}
+
+async fn a_closed_conversation_begins_no_turn(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let mut somebody_elses = turn(1, 1);
+    somebody_elses.generation.owner = user_id(2);
+    let closed = TurnBegun::ConversationClosed;
+
+    assert_eq!(db.turns().begin_turn(somebody_elses).await.unwrap(), closed);
+    let archived = Conversation { status: ConversationStatus::Archived, ..conversation(1, 1) };
+    db.conversations().save(archived).await.unwrap();
+    assert_eq!(db.turns().begin_turn(turn(1, 1)).await.unwrap(), closed);
+    db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap();
+    assert_eq!(db.turns().begin_turn(turn(1, 1)).await.unwrap(), closed);
+    assert_eq!(db.count("messages").await, 0);
+}
+
+async fn a_finished_turn_reads_back_as_it_ended(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+    db.turns().checkpoint(vec![deltas(1, 1, 2)]).await.unwrap();
+    let end = finished(&turn, 5, Some(deltas(1, 3, 4)));
+
+    db.turns().finish_turn(end.clone()).await.unwrap();
+
+    assert_eq!(messages(db).await[1], end.ended.reply);
+    let stored = db.turns().find(user_id(1), generation_id(1)).await.unwrap().unwrap();
+    assert_eq!(stored.state, GenerationState::Completed);
+    assert_eq!((stored.attempts, stored.last_seq, stored.ended_at), (2, Some(5), Some(at(100))));
+    let events = db.turns().events_after(generation_id(1), 0).await.unwrap();
+    let numbers: Vec<_> = events.iter().map(|event| event.seq).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    assert_eq!(events[4].kind, EventKind::Done);
+    assert_eq!(events[4].data, "the end");
+}
+
+async fn a_turn_finishes_once(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+    let turns = db.turns();
+    let first = finished(&turn, 2, None);
+    let second = finished(&turn, 3, Some(deltas(1, 1, 2)));
+
+    turns.finish_turn(first.clone()).await.unwrap();
+
+    assert!(matches!(turns.finish_turn(second).await, Err(PortError::Stale)));
+    assert_eq!(messages(db).await[1], first.ended.reply);
+    let events = turns.events_after(generation_id(1), 0).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
+}
+
+async fn a_failure_is_stored_with_its_state(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+    let mut end = finished(&turn, 2, None);
+    end.ended.outcome = Outcome::Failed(Failure::IdleTimeout);
+    let event = crate::fixtures::event(1, 2, EventKind::Failed, "{}");
+    end.terminal = Arc::clone(&event);
+
+    db.turns().finish_turn(end).await.unwrap();
+
+    let stored = db.turns().find(user_id(1), generation_id(1)).await.unwrap().unwrap();
+    assert_eq!(stored.state, GenerationState::Failed);
+    assert_eq!(db.count("generations WHERE failure = 'model_idle_timeout'").await, 1);
+    let events = db.turns().events_after(generation_id(1), 1).await.unwrap();
+    assert_eq!(events[0].kind, EventKind::Failed);
+}
+
+async fn finishing_leaves_alone_what_others_changed(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+    db.execute("UPDATE messages SET version = version + 1").await;
+
+    db.turns().finish_turn(finished(&turn, 2, None)).await.unwrap();
+
+    assert_eq!(messages(db).await[1].version.get(), 3);
+}
+
+async fn a_stranger_finds_no_generation(db: &TestDatabase) {
+    db.with_turn(1).await;
+
+    assert_eq!(db.turns().find(user_id(2), generation_id(1)).await.unwrap(), None);
+    assert_eq!(db.turns().find(user_id(1), generation_id(2)).await.unwrap(), None);
+}
+
+async fn history_is_newest_first(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    db.messages().store(said(1, 1, "Hello")).await.unwrap();
+    db.turns().begin_turn(turn(1, 1)).await.unwrap();
+    let ids = async |owner, before: Option<u32>, limit| {
+        let before = before.map(message_id);
+        let turns = db.turns();
+        let history = turns.history(user_id(owner), conversation_id(1), before, limit).await;
+        history.unwrap().into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+
+    assert_eq!(ids(1, None, 9).await, [3, 2, 1].map(message_id));
+    assert_eq!(ids(1, Some(3), 9).await, [2, 1].map(message_id));
+    assert_eq!(ids(1, None, 1).await, [3].map(message_id));
+    assert!(ids(2, None, 9).await.is_empty());
+}

@@ -1,0 +1,114 @@
+//! People, conversations and replies to test with.
+
+use repartee_tests::server::{Answer, Client, Event, Server};
+use serde_json::{Value, json};
+
+pub(crate) const PASSWORD: &str = "analytical-engine-1";
+
+/// Makes a test on each database of an `async fn(Setup)` in the same module.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                use repartee_tests::server::{Engine, Setup};
+                super::$name(Setup::on(Engine::Sqlite)).await;
+            })+
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                use repartee_tests::server::{Engine, Setup};
+                super::$name(Setup::on(Engine::Postgres)).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+pub(crate) fn address(name: &str) -> String {
+    format!("{name}@example.com")
+}
+
+/// Registers somebody; the answer has their tokens.
+pub(crate) async fn register(server: &Server, name: &str) -> Value {
+    let body = json!({"email": address(name), "password": PASSWORD, "username": name});
+    server.client().post("/api/v1/auth/register", &body).await.expect(201)
+}
+
+pub(crate) async fn log_in(server: &Server, name: &str) -> Value {
+    let body = json!({"email": address(name), "password": PASSWORD});
+    server.client().post("/api/v1/auth/login", &body).await.expect(200)
+}
+
+/// Somebody who has just registered, with their token.
+pub(crate) async fn somebody(server: &Server, name: &str) -> Client {
+    let registered = register(server, name).await;
+    server.client().with_token(text(&registered["access_token"]))
+}
+
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("{value} is no list"))
+}
+
+/// A new conversation's path.
+pub(crate) async fn conversation(client: &Client) -> String {
+    conversation_with(client, json!({})).await
+}
+
+pub(crate) async fn conversation_with(client: &Client, body: Value) -> String {
+    let made = client.post("/api/v1/conversations", &body).await.expect(201);
+    format!("/api/v1/conversations/{}", text(&made["id"]))
+}
+
+/// Sends a message and waits for the whole reply.
+pub(crate) async fn ask(
+    client: &Client,
+    conversation: &str,
+    content: &str,
+    model: &str,
+) -> Answer {
+    let body = json!({"content": content, "model": model});
+    client.post(&format!("{conversation}/messages"), &body).await
+}
+
+/// All messages of a conversation, oldest first.
+pub(crate) async fn messages(client: &Client, conversation: &str) -> Vec<Value> {
+    let page = client.get(&format!("{conversation}/messages?limit=100")).await.expect(200);
+    list(&page["data"]).to_vec()
+}
+
+/// What the scripted models that count their words write.
+pub(crate) fn words(count: usize) -> String {
+    (0..count).map(|n| format!("tok~{n}~ ")).collect()
+}
+
+/// The text that events add up to.
+pub(crate) fn written(events: &[Event]) -> String {
+    events.iter().map(Event::text).collect()
+}
+
+pub(crate) fn generation_of(start: &Event) -> String {
+    format!("/api/v1/generations/{}", text(&start.json()["generation_id"]))
+}
+
+/// What holds for every reply that was read from its first event to its last.
+#[track_caller]
+pub(crate) fn assert_whole(events: &[Event]) {
+    let first = events.first().expect("no event came");
+    assert_eq!(first.name, "start");
+    let generation = text(&first.json()["generation_id"]).to_owned();
+    for (event, number) in events.iter().zip(1..) {
+        assert_eq!(event.id, format!("{generation}:{number}"), "no gap");
+    }
+    let terminal = events.iter().filter(|event| event.is_terminal()).count();
+    assert_eq!(terminal, 1, "exactly one end: {events:?}");
+    let last = events.last().expect("no event came");
+    assert!(last.is_terminal(), "the end comes last: {events:?}");
+    assert_eq!(last.json()["message"]["content"], written(events), "the end has all of the text");
+}
