@@ -13,4 +13,4 @@ mod identity;
 //mod pages;
 //mod shutdown;
 mod support;
-//mod turns;
+mod turns;

@@ -5,29 +5,20 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// For errors that no contract names. The text is a source: it is logged and never shown.
 pub(super) fn database(error: DbErr) -> PortError {
-    match error {
-        DbErr::Type(_)
-        | DbErr::Json(_)
-        | DbErr::TryIntoErr { .. }
-        | DbErr::Query(RuntimeErr::SqlxError(_))
-            if is_undecodable(&error) =>
-        {
-            PortError::Corrupt(error.into())
-        }
-        error => PortError::Unavailable(error.into()),
+    if is_undecodable(&error) {
+        PortError::Corrupt(error.into())
+    } else {
+        PortError::Unavailable(error.into())
     }
 }
 
 fn is_undecodable(error: &DbErr) -> bool {
     match error {
-        DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
-            **error,
-            sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::ColumnNotFound(_)
-                | sqlx::Error::ColumnIndexOutOfBounds { .. }
-        ),
-        _ => true,
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+        DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            matches!(**error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+        }
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use repartee_application::{
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, UserId,
+    conversations::ConversationStatusName,
     messages::{Message, Writing},
     replies::{Cost, Usage},
 };
@@ -124,7 +125,7 @@ pub(super) fn last_message(
         .col_expr(conversation::Column::LastMessageAt, Expr::value(at))
         .col_expr(conversation::Column::LastActivityAt, Expr::value(at))
         .filter(conversation::Column::Id.eq(conversation.as_uuid()))
-        .filter(conversation::Column::Status.eq("active"))
+        .filter(conversation::Column::Status.eq(ConversationStatusName::Active.as_str()))
 }
 
 impl From<Message> for Model {

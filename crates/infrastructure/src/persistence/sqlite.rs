@@ -95,9 +95,11 @@ fn options(url: &str) -> Result<SqliteConnectOptions, DatabaseError> {
         .disable_statement_logging())
 }
 
-/// `None` for a database in memory.
+/// `None` for a database in memory, which sqlx gives a name that is not a file's.
 fn file(url: &str, options: &SqliteConnectOptions) -> Option<PathBuf> {
-    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    let (name, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let in_memory = name.ends_with(":memory:")
+        || parameters.split('&').any(|parameter| parameter == "mode=memory");
     (!in_memory).then(|| options.get_filename().to_owned())
 }
 

@@ -32,6 +32,7 @@ on_both_databases!(
     saving_does_not_undo_what_a_turn_did,
     the_second_of_two_writers_is_told_its_copy_is_stale,
     deleting_takes_everything_with_it,
+    a_row_that_cannot_be_read_is_corrupt,
 );
 
 fn page(limit: u32, after: Option<ConversationKey>) -> PageRequest<ConversationKey> {
@@ -211,4 +212,22 @@ async fn deleting_takes_everything_with_it(db: &TestDatabase) {
     let late = db.turns().finish_turn(finished(&turn, 4, None)).await;
     assert!(matches!(late, Err(PortError::Stale)));
     assert_eq!(db.turns().find(user_id(1), generation_id(1)).await.unwrap(), None);
+}
+
+async fn a_row_that_cannot_be_read_is_corrupt(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let find = async || {
+        let conversations = db.conversations();
+        conversations.find(user_id(1), conversation_id(1).into()).await
+    };
+
+    for broken in [
+        "UPDATE conversations SET status = 'odd'",
+        "UPDATE conversations SET status = 'ended'",
+        "UPDATE conversations SET status = 'active', version = -1",
+        "UPDATE conversations SET version = 1, code = 'short'",
+    ] {
+        db.execute(broken).await;
+        assert!(matches!(find().await, Err(PortError::Corrupt(_))), "{broken}");
+    }
 }

@@ -1,0 +1,6 @@
+//! The surface over real services and mocked ports: what goes over the wire, to the letter.
+
+mod accounts;
+mod conversations;
+mod fixture;
+mod problems;

@@ -1,0 +1,11 @@
+//! A question and its reply, from sending to reading it again.
+
+mod cancel;
+mod disconnect;
+mod event_source;
+mod failures;
+mod framing;
+mod prompt;
+mod refusals;
+mod resume;
+mod whole;
