@@ -13,12 +13,14 @@ use crate::{
     Actor, AppError, Page, PageRequest,
     ports::{
         Clock, ConversationFilter, ConversationKey, ConversationReference, ConversationRepository,
-        IdGenerator,
+        GenerationLog, IdGenerator, TurnRepository,
     },
 };
 
 pub struct ConversationService {
     repository: Arc<dyn ConversationRepository>,
+    turns: Arc<dyn TurnRepository>,
+    log: Arc<dyn GenerationLog>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
 }
@@ -26,10 +28,12 @@ pub struct ConversationService {
 impl ConversationService {
     pub fn new(
         repository: Arc<dyn ConversationRepository>,
+        turns: Arc<dyn TurnRepository>,
+        log: Arc<dyn GenerationLog>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { repository, clock, ids }
+        Self { repository, turns, log, clock, ids }
     }
 
     /// Begins a conversation with what the changes say of it.
@@ -69,17 +73,21 @@ impl ConversationService {
         Ok(self.repository.list(actor.user, filter, page).await?)
     }
 
-    /// Deletes the conversation and everything in it, for good.
+    /// Deletes the conversation and everything in it, for good. A reply that is being written
+    /// stops: nobody can read it, and its tokens would be paid for.
     pub async fn delete(
         &self,
         actor: &Actor,
         conversation: ConversationReference,
     ) -> Result<(), AppError> {
         let conversation = self.find(actor, conversation).await?;
-        if self.repository.delete(actor.user, conversation.id).await? {
-            Ok(())
-        } else {
-            Err(AppError::CONVERSATION_NOT_FOUND)
+        let running = self.turns.running(actor.user, conversation.id).await?;
+        if !self.repository.delete(actor.user, conversation.id).await? {
+            return Err(AppError::CONVERSATION_NOT_FOUND);
         }
+        if let Some(generation) = running {
+            self.log.cancel(generation).await?;
+        }
+        Ok(())
     }
 }

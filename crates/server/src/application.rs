@@ -63,11 +63,13 @@ impl Application {
         let accounts = accounts(settings, &database, &clock, &ids)?;
         let conversations = Arc::new(SeaConversationRepository::new(database.clone()));
         let messages = Arc::new(SeaMessageRepository::new(database.clone()));
+        let turns = Arc::new(SeaTurnRepository::new(database.clone()));
+        let log = Arc::new(LocalGenerationLog::new(clock.clone(), Retention::default()));
         let replies = ReplyService::new(
             ReplyPorts {
                 conversations: conversations.clone(),
-                turns: Arc::new(SeaTurnRepository::new(database.clone())),
-                log: Arc::new(LocalGenerationLog::new(clock.clone(), Retention::default())),
+                turns: turns.clone(),
+                log: log.clone(),
                 encoder: Arc::new(JsonEventEncoder),
                 models: models.clone(),
                 spawner: Arc::new(spawner.clone()),
@@ -90,6 +92,8 @@ impl Application {
             accounts: Data::new(accounts),
             conversations: Data::new(ConversationService::new(
                 conversations.clone(),
+                turns,
+                log,
                 clock.clone(),
                 ids.clone(),
             )),

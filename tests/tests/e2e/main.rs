@@ -4,13 +4,13 @@
 //! its own, dropped afterwards. The server has to be built: `cargo build -p repartee-server`.
 #![cfg(test)]
 
-//mod commands;
-//mod configuration;
+mod commands;
+mod configuration;
 //mod conventions;
-//mod crash;
+mod crash;
 mod identity;
-//mod logs;
-//mod pages;
-//mod shutdown;
+mod logs;
+mod pages;
+mod shutdown;
 mod support;
 mod turns;

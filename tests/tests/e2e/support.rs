@@ -67,12 +67,7 @@ pub(crate) async fn conversation_with(client: &Client, body: Value) -> String {
 }
 
 /// Sends a message and waits for the whole reply.
-pub(crate) async fn ask(
-    client: &Client,
-    conversation: &str,
-    content: &str,
-    model: &str,
-) -> Answer {
+pub(crate) async fn ask(client: &Client, conversation: &str, content: &str, model: &str) -> Answer {
     let body = json!({"content": content, "model": model});
     client.post(&format!("{conversation}/messages"), &body).await
 }

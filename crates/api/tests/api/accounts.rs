@@ -70,6 +70,11 @@ async fn everything_that_is_wrong_with_an_account_is_told_at_once() {
           "code": "invalid",
           "detail": "must be a language tag, like en or pt-BR",
           "field": "language"
+        },
+        {
+          "code": "too_short",
+          "detail": "must have at least 8 characters",
+          "field": "password"
         }
       ],
       "request_id": "00000000-0000-0000-0000-00000000004d",

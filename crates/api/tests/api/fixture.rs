@@ -118,6 +118,8 @@ impl Fixture {
             accounts: Data::new(accounts(self.users, self.hasher, &clock, &ids)),
             conversations: Data::new(ConversationService::new(
                 conversations.clone(),
+                Arc::new(MockTurnRepository::new()),
+                Arc::new(MockGenerationLog::new()),
                 clock.clone(),
                 ids.clone(),
             )),

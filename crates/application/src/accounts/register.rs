@@ -51,13 +51,10 @@ impl AccountService {
             .map_err(|wrong| errors.extend(wrong))
             .unwrap_or_default();
         let password = PasswordPolicy::normalise(account.password.expose_secret());
-        if let Some(email) = &email {
-            let checked =
-                self.rules.password.check(&password, email, profile.username.as_ref(), |text| {
-                    self.ports.common_passwords.contains(text)
-                });
-            errors.extend(checked.err().map(|problem| problem.in_field("password")));
-        }
+        let is_common = |text: &str| self.ports.common_passwords.contains(text);
+        let rules = self.rules.password;
+        let checked = rules.check(&password, email.as_ref(), profile.username.as_ref(), is_common);
+        errors.extend(checked.err().map(|problem| problem.in_field("password")));
         let (Some(email), true) = (email, errors.is_empty()) else {
             return Err(AppError::Invalid(errors));
         };

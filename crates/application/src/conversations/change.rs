@@ -49,7 +49,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ports::{MockClock, MockConversationRepository, MockIdGenerator};
+    use crate::ports::{
+        MockClock, MockConversationRepository, MockGenerationLog, MockIdGenerator,
+        MockTurnRepository,
+    };
 
     const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
     const ACTOR: Actor = Actor {
@@ -83,6 +86,8 @@ mod tests {
         clock.expect_now().return_const(NOW);
         ConversationService::new(
             Arc::new(repository),
+            Arc::new(MockTurnRepository::new()),
+            Arc::new(MockGenerationLog::new()),
             Arc::new(clock),
             Arc::new(MockIdGenerator::new()),
         )

@@ -87,6 +87,9 @@ pub struct Principal {
 #[async_trait]
 pub trait LoginSessionRepository: Send + Sync {
     /// Stores the session and, in the same commit, the user's last log-in.
+    ///
+    /// # Errors
+    /// [`PortError::Stale`] when the user is gone.
     async fn open(&self, session: LoginSession) -> Result<(), PortError>;
 
     async fn find_token(

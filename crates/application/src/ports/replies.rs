@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use repartee_domain::{
-    GenerationId, MessageId, UserId,
+    ConversationId, GenerationId, MessageId, UserId,
     messages::Message,
     replies::{Ended, Generation, GenerationState, Outcome},
 };
@@ -183,13 +183,21 @@ pub trait TurnRepository: Send + Sync {
     async fn renew_leases(&self, owner: LeaseOwner, until: DateTime<Utc>) -> Result<(), PortError>;
 
     /// Replies that nobody writes any more: those whose lease ran out before `now`, and, where
-    /// only one process can use the database, all of other owners. At most `limit`, oldest first.
+    /// only one process can use the database, all of other owners; never those of `living`. At most
+    /// `limit`, oldest first.
     async fn orphans(
         &self,
         living: LeaseOwner,
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Orphan>, PortError>;
+
+    /// The reply that is being written in a conversation.
+    async fn running(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<GenerationId>, PortError>;
 
     /// A running reply as it would be settled; `None` when it is over or gone.
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError>;
@@ -222,7 +230,7 @@ pub trait TurnRepository: Send + Sync {
     async fn history(
         &self,
         owner: UserId,
-        conversation: repartee_domain::ConversationId,
+        conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<Message>, PortError>;

@@ -175,6 +175,14 @@ impl TurnRepository for FakeTurns {
         Ok(std::mem::take(&mut self.0.lock().unwrap().orphans))
     }
 
+    async fn running(
+        &self,
+        _: UserId,
+        _: ConversationId,
+    ) -> Result<Option<GenerationId>, PortError> {
+        Ok(None)
+    }
+
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError> {
         let stored = self.0.lock().unwrap();
         let turn = stored.begun.iter().find(|turn| turn.generation.id == generation);

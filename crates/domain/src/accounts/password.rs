@@ -41,7 +41,7 @@ impl PasswordPolicy {
     pub fn check(
         &self,
         password: &str,
-        email: &Email,
+        email: Option<&Email>,
         username: Option<&Username>,
         is_common: impl Fn(&str) -> bool,
     ) -> Result<(), PasswordProblem> {
@@ -58,8 +58,7 @@ impl PasswordPolicy {
             return Err(PasswordProblem::TooSimple);
         }
         let folded = password.to_lowercase();
-        let is_own = folded == email.as_str()
-            || folded == email.local_part()
+        let is_own = email.is_some_and(|e| folded == e.as_str() || folded == e.local_part())
             || username.is_some_and(|name| folded == name.key());
         if is_own {
             return Err(PasswordProblem::OwnName);
@@ -95,7 +94,7 @@ mod tests {
         let name = Username::parse("Countess1").unwrap();
         PasswordPolicy::default().check(
             &PasswordPolicy::normalise(password),
-            &email,
+            Some(&email),
             Some(&name),
             |p| p == "password1",
         )

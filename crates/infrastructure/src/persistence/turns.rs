@@ -65,6 +65,14 @@ impl TurnRepository for SeaTurnRepository {
         leases::orphans(&self.db, living, now, limit).await
     }
 
+    async fn running(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<GenerationId>, PortError> {
+        begin::running(&self.db, owner, conversation).await
+    }
+
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError> {
         leases::orphan(&self.db, generation).await
     }

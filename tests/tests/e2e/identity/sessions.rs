@@ -101,9 +101,8 @@ async fn signing_out_everywhere_ends_every_session_of_this_user(setup: Setup) {
     let laptop = log_in(&server, "ada").await;
     let grace = somebody(&server, "grace").await;
 
-    let answer = as_signed_in(&server, &phone)
-        .post("/api/v1/auth/logout", &json!({"all": true}))
-        .await;
+    let answer =
+        as_signed_in(&server, &phone).post("/api/v1/auth/logout", &json!({"all": true})).await;
     answer.expect(204);
 
     for tokens in [&phone, &laptop] {

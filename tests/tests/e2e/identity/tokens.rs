@@ -43,8 +43,7 @@ async fn the_scheme_is_bearer_in_any_case() {
     let token = text(&registered["access_token"]);
     for (scheme, status) in [("Bearer", 200), ("bearer", 200), ("BEARER", 200), ("Basic", 401)] {
         let request = server.client().request(Method::GET, "/api/v1/users/me");
-        let answer =
-            Answer::to(request.header("Authorization", format!("{scheme} {token}"))).await;
+        let answer = Answer::to(request.header("Authorization", format!("{scheme} {token}"))).await;
         answer.expect(status);
     }
 }

@@ -27,8 +27,10 @@ async fn an_event_source_sends_once_however_often_it_reconnects(setup: Setup) {
     let ada = somebody(&server, "ada").await;
     let conversation = conversation(&ada).await;
     let token = ada.token.clone().unwrap();
-    let path =
-        format!("{}?message=Hi%20%F0%9F%A6%80&model=mock-20-20&token={token}", stream_of(&conversation));
+    let path = format!(
+        "{}?message=Hi%20%F0%9F%A6%80&model=mock-20-20&token={token}",
+        stream_of(&conversation)
+    );
     let browser = ada.without_token();
     let mut events = browser.resume(&path, None).await.take(3).await;
 

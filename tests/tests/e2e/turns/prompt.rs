@@ -32,7 +32,8 @@ async fn the_history_goes_with_the_question(setup: Setup) {
     ask(&ada, &conversation, "First?", "mock-2-0").await.expect(200);
     ask(&ada, &conversation, "Second?", "mock-1-0").await.expect(200);
 
-    let body = json!({"content": "Third?", "model": "mock-echo", "temperature": 0.5, "max_tokens": 7});
+    let body =
+        json!({"content": "Third?", "model": "mock-echo", "temperature": 0.5, "max_tokens": 7});
     ada.post(&format!("{conversation}/messages"), &body).await.expect(200);
 
     let request = last_request(&server);
@@ -115,8 +116,11 @@ async fn there_is_one_system_message_and_the_operators_part_comes_first() {
 
 #[tokio::test]
 async fn a_long_history_loses_its_oldest_messages_and_begins_with_a_question() {
-    let server =
-        Setup::on(Engine::Sqlite).with("REPARTEE__REPLIES__CONTEXT_TOKENS", "1024").start().await;
+    let server = Setup::on(Engine::Sqlite)
+        .with("REPARTEE__REPLIES__CONTEXT_TOKENS", "1024")
+        .with("REPARTEE__REPLIES__MAX_OUTPUT_TOKENS", "128")
+        .start()
+        .await;
     let ada = somebody(&server, "ada").await;
     let conversation = conversation(&ada).await;
     let path = format!("{conversation}/messages");

@@ -65,9 +65,7 @@ async fn a_closed_conversation_takes_no_message_until_it_is_opened(setup: Setup)
     let server = setup.start().await;
     let ada = somebody(&server, "ada").await;
     let conversation = conversation(&ada).await;
-    for (status, code) in
-        [("archived", "conversation_archived"), ("ended", "conversation_ended")]
-    {
+    for (status, code) in [("archived", "conversation_archived"), ("ended", "conversation_ended")] {
         ada.patch(&conversation, &json!({"status": status})).await.expect(200);
         ask(&ada, &conversation, "Hello?", "mock-1-0").await.problem(409, code);
         let stored = json!({"content": "x", "reply": false});

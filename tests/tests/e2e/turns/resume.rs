@@ -56,7 +56,7 @@ async fn assert_every_cut_point(client: &Client, generation: &str, frames: &[Str
 async fn a_reply_resumes_at_every_cut_point_to_the_byte(setup: Setup) {
     let server = setup.start().await;
     let ada = somebody(&server, "ada").await;
-    for model in ["mock-12-6", "mock-cut", "mock-empty"] {
+    for model in ["mock-12-6", "mock-cut", "mock-1-0"] {
         let (generation, frames) = finished(&ada, model).await;
         assert_every_cut_point(&ada, &generation, &frames).await;
 
@@ -123,7 +123,9 @@ async fn what_cannot_be_resumed_is_not_there(setup: Setup) {
     let (other, _) = finished(&ada, "mock-2-0").await;
     let unknown = "/api/v1/generations/01939c2e-7b9a-7000-8000-000000000000";
 
-    resumed(&grace, &generation, &id_after(&generation, 1)).await.problem(404, "generation_not_found");
+    resumed(&grace, &generation, &id_after(&generation, 1))
+        .await
+        .problem(404, "generation_not_found");
     resumed(&grace, &generation, "").await.problem(404, "generation_not_found");
     resumed(&ada, unknown, &id_after(unknown, 1)).await.problem(404, "generation_not_found");
     for nonsense in ["x", "1", ":", ":1", "x:1", "1:x", &id_after(&other, 1)] {

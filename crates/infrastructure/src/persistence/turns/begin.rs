@@ -62,7 +62,7 @@ async fn store(tx: &Transaction, turn: &NewTurn) -> Result<TurnBegun, PortError>
     Ok(TurnBegun::Begun)
 }
 
-async fn running(
+pub(super) async fn running(
     db: &Database,
     owner: UserId,
     conversation: ConversationId,
