@@ -38,7 +38,7 @@ pub struct Site {
     variables: BTreeMap<String, String>,
     pub upstream: Upstream,
     // Dropped in this order, after the process.
-    database: TestDatabase,
+    _database: TestDatabase,
     directory: TempDir,
 }
 
@@ -85,7 +85,7 @@ impl Setup {
         ] {
             variables.entry(name.to_owned()).or_insert(value);
         }
-        Site { variables, upstream, database, directory }
+        Site { variables, upstream, _database: database, directory }
     }
 
     pub async fn start(self) -> Server {
@@ -107,10 +107,6 @@ impl Site {
     /// Changes the environment of whatever starts from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
-    }
-
-    pub fn database_url(&self) -> &str {
-        &self.database.url
     }
 }
 

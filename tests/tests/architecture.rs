@@ -1,4 +1,5 @@
 //! What may depend on what, and what every crate has in common.
+#![cfg(test)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -430,22 +430,12 @@ async function loadConversations(cursor) {
   remember(...data);
 }
 
-/** A title is written in the background after the first exchange: looks for it a few times. */
-async function refreshTitle(id) {
-  for (const delay of [0, 1500, 4000, 10_000]) {
-    await pause(delay);
-    remember(await fetchJson(`conversations/${id}`));
-    if (conversations.get(id).title) return;
-  }
-}
-
 // ── Messages ────────────────────────────────────────────────────────────────
 
 const OUTCOMES = {
   cancelled: 'Stopped',
   failed: 'The model failed here',
   interrupted: 'Cut off: the server stopped while writing',
-  blocked: 'Blocked by moderation',
 };
 
 /** What is on screen. A new one for each visit, so that whatever arrives late can tell that it is too late. */
@@ -499,9 +489,9 @@ function placeMessages(messages, atStart = false) {
   $('messages')[atStart ? 'prepend' : 'append'](...fresh);
 }
 
-async function fetchMessages(cursor) {
+async function fetchMessages(id, cursor) {
   const query = new URLSearchParams({ order: 'desc', limit: 50, ...(cursor && { cursor }) });
-  const { data, next_cursor: older } = await fetchJson(`conversations/${view.id}/messages?${query}`);
+  const { data, next_cursor: older } = await fetchJson(`conversations/${id}/messages?${query}`);
   return { messages: data.reverse(), older };
 }
 
@@ -509,7 +499,7 @@ async function fetchMessages(cursor) {
 async function refreshMessages(generationId) {
   const current = view;
   if (!current.id) return [];
-  const { messages, older } = await fetchMessages();
+  const { messages, older } = await fetchMessages(current.id);
   if (view !== current || current.turn) return [];
   if (current.parts.size === 0) current.older = older;
   placeMessages(messages);
@@ -523,7 +513,7 @@ async function refreshMessages(generationId) {
 
 async function loadOlder() {
   const current = view;
-  const { messages, older } = await fetchMessages(current.older);
+  const { messages, older } = await fetchMessages(current.id, current.older);
   if (view !== current) return;
   const fromBottom = $('log').scrollHeight - $('log').scrollTop;
   current.older = older;
@@ -538,10 +528,12 @@ async function loadOlder() {
 
 const TERMINAL = new Set(['done', 'cancelled', 'failed', 'interrupted']);
 const GIVE_UP_MS = 60_000;
+const UNCERTAIN = 'The server can’t be reached. Check whether it has your message before you send it again.';
 
 const newTurn = (fields) => ({
   conversationId: view.id, content: '', question: null, reply: null, generationId: null, text: '', frame: 0,
-  key: randomKey(), controller: new AbortController(), left: false, stopping: false, waiting: false, ...fields,
+  key: randomKey(), known: new Set(view.parts.keys()), controller: new AbortController(),
+  sent: false, left: false, stopping: false, waiting: false, ...fields,
 });
 
 function send(content) {
@@ -573,11 +565,7 @@ async function run(turn) {
   say('');
   drawComposer();
   if (failure) await recover(turn, failure);
-  else if (outcome === 'gone') {
-    if (!turn.generationId) discard(turn);
-    await refreshMessages();
-  }
-  if (turn.conversationId) refreshTitle(turn.conversationId).catch(() => {});
+  else if (outcome === 'gone') await refreshMessages();
 }
 
 /** Listens until the terminal event, through whatever happens to the connection. */
@@ -588,6 +576,11 @@ async function follow(turn) {
   for (let failures = 0; ; failures++) {
     let problem = Problem.unreachable();
     try {
+      if (turn.sent && !turn.generationId) {
+        const start = await findStart(turn);
+        if (turn.left) return 'left';
+        receive(turn, start);
+      }
       const response = await connect(turn, cursor);
       if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) return 'gone';
       for await (const event of readEvents(response, cursor)) {
@@ -601,8 +594,8 @@ async function follow(turn) {
     }
     if (turn.generationId && problem.status === 404) return 'gone';
     if (failures === 0) brokenAt = Date.now();
-    const mayPass = problem.status === 0 || (turn.generationId && (problem.status === 429 || problem.status >= 500));
-    const isAbandoned = turn.stopping && !turn.generationId;
+    const mayPass = problem.code === 'unreachable' || (turn.generationId && (problem.status === 429 || problem.status >= 500));
+    const isAbandoned = turn.stopping && !turn.sent;
     if (!mayPass || isAbandoned || Date.now() - brokenAt > GIVE_UP_MS) throw problem;
     if (!turn.left) say('Connection lost. Trying again…');
     // The first cut is most often a proxy's and worth no waiting; jitter keeps many pages from returning as one.
@@ -621,16 +614,27 @@ async function connect(turn, { lastId }) {
     if (lastId) headers['Last-Event-ID'] = lastId;
     return api(`generations/${turn.generationId}/events`, { headers, signal });
   }
+  if (!navigator.onLine) throw Problem.unreachable();
   turn.conversationId ??= await createConversation(turn);
-  // With the same key a second try joins the reply that the first one may have started.
+  // From here on the server may have the question, and posting it again might ask and bill twice: this server
+  // doesn't look at the key.
+  turn.sent = true;
   headers['Idempotency-Key'] = turn.key;
   const body = { content: turn.content };
   return api(`conversations/${turn.conversationId}/messages`, { method: 'POST', headers, body, signal });
 }
 
+/** The beginning of a question's first line, cut at a word where there is one. */
+function titleFrom(content) {
+  const [line] = content.split('\n');
+  const [start] = /^.{20,60}(?!\S)|^.{1,60}/u.exec(line);
+  return start === line ? line : `${start.trimEnd()}…`;
+}
+
 async function createConversation(turn) {
   const headers = { 'Idempotency-Key': `new-${turn.key}` };
-  const created = await fetchJson('conversations', { method: 'POST', headers, body: {} });
+  const body = { title: titleFrom(turn.content) };
+  const created = await fetchJson('conversations', { method: 'POST', headers, body });
   if (view.turn === turn) {
     view.id = created.id;
     history.replaceState(null, '', `#/c/${created.id}`);
@@ -639,12 +643,27 @@ async function createConversation(turn) {
   return created.id;
 }
 
+const isQuestion = ({ content, known }) => (message) =>
+  message.role === 'user' && message.content === content && !known.has(message.id);
+
+/** What `start` would have told, for a question whose connection broke before it. */
+async function findStart(turn) {
+  const { messages } = await fetchMessages(turn.conversationId);
+  const question = messages.find(isQuestion(turn));
+  const reply = question && messages.find((message) => message.parent_id === question.id);
+  if (!reply) throw new Problem({ code: 'unanswered', title: 'The connection broke before a reply began.' });
+  const { generation_id, id: message_id } = reply;
+  return { name: 'start', data: { generation_id, message_id, user_message_id: question.id } };
+}
+
 function receive(turn, { name, data }) {
   if (name === 'start') {
     turn.generationId = data.generation_id;
     turn.text = '';
     view.parts.set(data.message_id, turn.reply);
     if (turn.question) view.parts.set(data.user_message_id, turn.question);
+    const conversation = conversations.get(turn.conversationId);
+    if (conversation && turn.question) remember({ ...conversation, last_message_at: new Date().toISOString() });
     say(turn.stopping ? 'Stopping…' : 'Writing…');
     if (turn.stopping) cancel(turn).catch(report);
   } else if (name === 'queued') {
@@ -678,11 +697,10 @@ async function recover(turn, error) {
   if (turn.generationId) return report(error, { label: 'Reconnect', run: () => refreshMessages() });
   discard(turn);
   // A model may fail after the message was stored: only the server knows whether it has to be sent again.
-  const known = new Set(view.parts.keys());
-  const messages = await refreshMessages(error.generationId).catch(() => []);
-  const isStored = messages.some(({ id, role, content }) => role === 'user' && !known.has(id) && content === turn.content);
-  if (!isStored && !$('input').value) setInput(turn.content);
-  report(error);
+  const messages = await refreshMessages(error.generationId).catch(() => null);
+  if (!messages?.some(isQuestion(turn)) && !$('input').value) setInput(turn.content);
+  if (messages) report(error);
+  else notify(UNCERTAIN, { label: 'Check', run: () => refreshMessages() });
 }
 
 function leave() {

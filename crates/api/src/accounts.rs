@@ -135,7 +135,7 @@ pub(crate) async fn change_profile(
     accounts: Data<AccountService>,
 ) -> Result<HttpResponse, ApiError> {
     let changes: ProfileBody = body.parse()?;
-    let user = accounts.change_profile(&actor, changes.into(), if_match(&request)?).await?;
+    let user = accounts.change_profile(&actor, changes.try_into()?, if_match(&request)?).await?;
     let tag = entity_tag(user.version);
     Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(UserBody::from(user)))
 }

@@ -8,7 +8,11 @@ use actix_web::{
     web::{Bytes, BytesMut, Data},
 };
 use futures::StreamExt;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::{Map, Value};
 
 use crate::{ApiError, edge::EdgeSettings, problem::FieldProblem};
 
@@ -17,7 +21,6 @@ const DRAIN_BYTES: usize = 1024 * 1024;
 
 /// A body that has arrived and is yet to be understood: a missing resource is told before a bad
 /// body.
-#[derive(Debug)]
 pub(crate) struct JsonBody {
     bytes: Bytes,
     is_json: bool,
@@ -47,6 +50,11 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         Err(error) => {
             let path = error.path().to_string();
             let error = error.into_inner();
+            // The fields of what is no JSON at all do not matter.
+            let whole: Result<IgnoredAny, _> = serde_json::from_slice(bytes);
+            if let Err(error) = whole {
+                return Err(ApiError::MalformedJson(error.to_string()));
+            }
             if error.is_data() {
                 Err(ApiError::InvalidFields(vec![field_problem(path, &error)]))
             } else {
@@ -116,6 +124,27 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
+/// An object of the client's own as it is stored. PostgreSQL's JSON holds no NUL, not even an
+/// escaped one.
+pub(crate) fn object_text(field: &str, object: Map<String, Value>) -> Result<String, ApiError> {
+    let object = Value::Object(object);
+    if has_nul(&object) {
+        return Err(ApiError::invalid(field, "invalid", "must not contain the NUL character"));
+    }
+    Ok(object.to_string())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(object) => {
+            object.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +165,7 @@ mod tests {
     fn broken_json_and_a_wrong_field_are_told_apart() {
         assert!(matches!(parse("{"), ApiError::MalformedJson(_)));
         assert!(matches!(parse("{\"sort\":\"green\"} x"), ApiError::MalformedJson(_)));
+        assert!(matches!(parse("{\"sort\":5,"), ApiError::MalformedJson(_)));
 
         let ApiError::InvalidFields(fields) = parse("{\"sort\":5}") else { panic!() };
         assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "invalid"));

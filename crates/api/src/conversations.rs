@@ -12,7 +12,10 @@ use repartee_application::{
     conversations::ConversationService,
     ports::{ConversationFilter, ConversationReference},
 };
-use repartee_domain::conversations::{Conversation, ConversationStatusName};
+use repartee_domain::{
+    Text,
+    conversations::{Conversation, ConversationStatusName},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -25,6 +28,9 @@ use crate::{
     edge::{entity_tag, if_match},
     problem::Problem,
 };
+
+/// Characters of a title to look for.
+const MAX_QUERY: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -189,6 +195,13 @@ fn answer(conversation: Conversation) -> HttpResponse {
     HttpResponse::Ok().insert_header((ETAG, tag)).json(ConversationBody::from(conversation))
 }
 
+/// NUL is in no title, and PostgreSQL refuses to look for it.
+fn title(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let text = Text::parse_or_empty(text, MAX_QUERY).map_err(|error| error.in_field("q"));
+    Ok(Some(text.map_err(AppError::invalid)?.into_string()))
+}
+
 impl FilterQuery {
     fn parse(self) -> Result<ConversationFilter, ApiError> {
         let names = self.status.as_deref().unwrap_or_default().split(',').map(str::trim);
@@ -197,6 +210,6 @@ impl FilterQuery {
             .map(str::parse::<ConversationStatusName>)
             .collect::<Result<_, _>>()
             .map_err(|error| ApiError::invalid("status", "invalid", error.to_string()))?;
-        Ok(ConversationFilter { statuses, title: self.q.filter(|text| !text.is_empty()) })
+        Ok(ConversationFilter { statuses, title: title(self.q)? })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::ACCEPT,
+    http::{Method, header::ACCEPT},
     web::{Data, Path, Query},
 };
 use futures::StreamExt;
@@ -176,6 +176,11 @@ pub(crate) async fn stream_chat(
     if let Some(last) = last_event_id(&request, query.last_event_id.as_deref())? {
         require_same_conversation(&actor, id, &last, &conversations, &replies).await?;
         return resume(&actor, last, &replies).await;
+    }
+    if request.method() == Method::HEAD {
+        // A look at the head of an answer sends no message.
+        conversations.find(&actor, id).await?;
+        return Ok(HttpResponse::Ok().content_type("text/event-stream").finish());
     }
     let query = query.into_inner();
     let Some(content) = query.message else {

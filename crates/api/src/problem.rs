@@ -6,7 +6,8 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use repartee_application::{AppError, ErrorKind};
+use repartee_application::{AppError, ErrorKind, ports::PortError};
+use repartee_domain::replies::Failure;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,6 +69,7 @@ pub(crate) struct Problem {
     code: &'static str,
     /// The same as the `X-Request-Id` header of the response.
     #[schema(example = "01939c2e-7b9a-7000-8000-000000000000")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     request_id: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
@@ -134,6 +136,19 @@ impl ApiError {
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::InvalidFields(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields"),
             Self::ReplyInterrupted => (StatusCode::SERVICE_UNAVAILABLE, "reply_interrupted"),
+        }
+    }
+
+    /// Whether the same request would be refused again.
+    fn is_permanent(&self) -> bool {
+        match self {
+            Self::App(
+                AppError::ReplyInProgress(_)
+                | AppError::WrittenElsewhere
+                | AppError::Port(PortError::Stale),
+            ) => false,
+            Self::App(AppError::Reply(Failure::ModelRejected)) => true,
+            error => error.status_code().is_client_error(),
         }
     }
 
@@ -204,7 +219,7 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        if matches!(status.as_u16(), 400..=499) && status != StatusCode::CONFLICT {
+        if self.is_permanent() {
             // Obeyed by the OpenAI SDKs: the same request would be refused again.
             response.insert_header(("x-should-retry", "false"));
         }
@@ -225,8 +240,6 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use repartee_application::ports::PortError;
-
     use super::*;
 
     #[test]

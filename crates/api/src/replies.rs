@@ -108,7 +108,7 @@ pub(crate) async fn events(
             return Err(AppError::GENERATION_NOT_FOUND.into());
         }
         Some(last) => last,
-        None => EventId { generation, seq: 0 },
+        None => EventId { generation, seq: 0, is_interrupted: false },
     };
     resume(&actor, from, &replies).await
 }
@@ -138,7 +138,7 @@ pub(crate) async fn resume(
     after: EventId,
     replies: &ReplyService,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(match replies.subscribe(actor, after.generation, after.seq).await? {
+    Ok(match replies.subscribe(actor, after.generation, after.seq, after.is_interrupted).await? {
         Some(events) => sse(events),
         None => HttpResponse::NoContent().finish(),
     })

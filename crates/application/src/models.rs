@@ -18,6 +18,8 @@ pub struct Model {
     /// Its name at the provider.
     pub upstream: String,
     pub window: ContextWindow,
+    /// The longest reply that is asked for; `None` leaves it to the provider.
+    pub max_output_tokens: Option<u32>,
     pub price: Price,
     pub limits: TimeLimits,
     pub retry: RetryPolicy,
@@ -126,6 +128,7 @@ mod tests {
             provider: Arc::new(provider),
             upstream: format!("{id}-upstream"),
             window: ContextWindow { context_tokens: 100, reply_tokens: 10 },
+            max_output_tokens: None,
             price: Price::default(),
             limits: TimeLimits::default(),
             retry: RetryPolicy::default(),

@@ -23,7 +23,7 @@ use repartee_infrastructure::{
     security::{Argon2Hasher, CommonPasswordList, JwtSettings, JwtSigner},
     system::{SystemClock, SystemIds, TrackedSpawner},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     StartError, database, models,
@@ -38,6 +38,8 @@ const DEFAULT_SYSTEM_MESSAGE: &str =
 /// A connection that says nothing for so long is closed; browsers reuse one for about as long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const BACKLOG: u32 = 4096;
+/// For tasks to end, once the server has stopped.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 pub struct Application {
     services: Services,
@@ -152,7 +154,8 @@ impl Application {
     pub async fn close(self) -> Result<(), StartError> {
         let Self { services, database, spawner, .. } = self;
         drop(services);
-        spawner.close_and_wait().await;
+        // What still waits for the database is settled at the next start.
+        let _ = timeout(LAST_WAIT, spawner.close_and_wait()).await;
         Ok(database.close().await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-/// A self-hosted chat backend: conversations with an AI model, over HTTP, SSE and WebSocket.
+/// A self-hosted chat backend: conversations with an AI model, over HTTP and server-sent events.
 #[derive(Debug, Parser)]
 #[command(name = "repartee", version, about)]
 pub struct Cli {

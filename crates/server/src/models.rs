@@ -87,6 +87,7 @@ impl Providers<'_> {
                 context_tokens: model.context_tokens,
                 reply_tokens: model.max_output_tokens,
             },
+            max_output_tokens: Some(model.max_output_tokens),
             price: Price { input: nano(model.input_price), output: nano(model.output_price) },
             limits: limits(model.time_limits),
             retry: self.retry(),
@@ -104,6 +105,8 @@ impl Providers<'_> {
                 context_tokens: replies.context_tokens,
                 reply_tokens: replies.max_output_tokens,
             },
+            // What an unknown model can do is for its provider to say.
+            max_output_tokens: None,
             price: Price::default(),
             limits: limits(replies.time_limits),
             retry: self.retry(),
@@ -120,6 +123,7 @@ impl Providers<'_> {
                 context_tokens: LOCAL_CONTEXT,
                 reply_tokens: self.settings.local_model.max_output_tokens,
             },
+            max_output_tokens: Some(self.settings.local_model.max_output_tokens),
             ..template
         })
     }

@@ -18,7 +18,11 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), StartError> {
     })?;
     let bound = listener.local_addr().map_err(StartError::Io)?;
     let mut stop = Stop::new().map_err(StartError::Io)?;
-    let application = Application::build(settings).await?;
+    let application = tokio::select! {
+        built = Application::build(settings) => built?,
+        // Nothing was begun yet.
+        () = stop.wait() => return Ok(()),
+    };
     let server = application.listen(listener).map_err(StartError::Io)?;
     let handle = server.handle();
     let mut server = std::pin::pin!(server);

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// No answer takes this long; one that does is a failure.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Connects at the first call, and again after a failure.
 pub(super) struct Client {

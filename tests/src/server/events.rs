@@ -26,7 +26,7 @@ pub struct Event {
 pub struct Events {
     pub status: u16,
     pub headers: HeaderMap,
-    events: BoxStream<'static, anyhow::Result<Event>>,
+    incoming: BoxStream<'static, anyhow::Result<Event>>,
 }
 
 impl Event {
@@ -66,12 +66,12 @@ impl Events {
             let event = event.map_err(|error| anyhow!("the stream breaks: {error}"))?;
             Ok(Event { id: event.id, name: event.event, data: event.data })
         });
-        Ok(Self { status, headers, events: events.boxed() })
+        Ok(Self { status, headers, incoming: events.boxed() })
     }
 
     /// The next event; `None` at the end of the stream.
     pub async fn try_next(&mut self) -> anyhow::Result<Option<Event>> {
-        let next = timeout(LIMIT, self.events.next()).await.context("no event comes")?;
+        let next = timeout(LIMIT, self.incoming.next()).await.context("no event comes")?;
         next.transpose()
     }
 

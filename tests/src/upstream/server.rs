@@ -41,7 +41,7 @@ const LISTED: [&str; 12] = [
     "mock-429-then-ok",
 ];
 
-const HANG: Duration = Duration::from_secs(600);
+const HANG: Duration = Duration::from_mins(10);
 
 type Answer = Response<Playback>;
 

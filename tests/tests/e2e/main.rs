@@ -6,7 +6,7 @@
 
 mod commands;
 mod configuration;
-//mod conventions;
+mod conventions;
 mod crash;
 mod identity;
 mod logs;

@@ -80,7 +80,8 @@ pub(crate) async fn messages(client: &Client, conversation: &str) -> Vec<Value> 
 
 /// What the scripted models that count their words write.
 pub(crate) fn words(count: usize) -> String {
-    (0..count).map(|n| format!("tok~{n}~ ")).collect()
+    let words: Vec<_> = (0..count).map(|n| format!("tok~{n}~ ")).collect();
+    words.concat()
 }
 
 /// The text that events add up to.

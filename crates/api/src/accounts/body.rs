@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiError,
-    body::nullable,
+    body::{nullable, object_text},
     time::{rfc3339, rfc3339_option},
 };
 
@@ -141,16 +141,18 @@ impl TryFrom<LogInBody> for LogIn {
     }
 }
 
-impl From<ProfileBody> for ProfileChanges {
-    fn from(body: ProfileBody) -> Self {
-        let preferences = body.preferences;
-        Self {
+impl TryFrom<ProfileBody> for ProfileChanges {
+    type Error = ApiError;
+
+    fn try_from(body: ProfileBody) -> Result<Self, ApiError> {
+        let text = |object| object_text("preferences", object);
+        Ok(Self {
             username: body.username,
             first_name: body.first_name,
             last_name: body.last_name,
             language: body.language,
-            preferences: preferences.map(|new| new.map(|object| Value::Object(object).to_string())),
-        }
+            preferences: body.preferences.map(|new| new.map(text).transpose()).transpose()?,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiError,
-    body::nullable,
+    body::{nullable, object_text},
     time::{rfc3339, rfc3339_option},
 };
 
@@ -77,7 +77,7 @@ impl TryFrom<NewConversationBody> for ConversationChanges {
             title: Some(body.title),
             system_message: Some(body.system_message),
             model: Some(body.model),
-            metadata: Some(json_text(body.metadata)?),
+            metadata: Some(metadata_text(body.metadata)?),
             status: None,
         })
     }
@@ -92,20 +92,15 @@ impl TryFrom<ChangeConversationBody> for ConversationChanges {
             title: body.title,
             system_message: body.system_message,
             model: body.model,
-            metadata: body.metadata.map(json_text).transpose()?,
+            metadata: body.metadata.map(metadata_text).transpose()?,
             status: status
                 .map_err(|error| ApiError::invalid("status", "invalid", error.to_string()))?,
         })
     }
 }
 
-/// PostgreSQL's JSON holds no NUL, not even an escaped one.
-fn json_text(object: Option<Map<String, Value>>) -> Result<Option<String>, ApiError> {
-    let text = object.map(|object| Value::Object(object).to_string());
-    if text.as_deref().is_some_and(|text| text.contains("\\u0000")) {
-        return Err(ApiError::invalid("metadata", "invalid", "must not contain the NUL character"));
-    }
-    Ok(text)
+fn metadata_text(object: Option<Map<String, Value>>) -> Result<Option<String>, ApiError> {
+    object.map(|object| object_text("metadata", object)).transpose()
 }
 
 impl From<Conversation> for ConversationBody {

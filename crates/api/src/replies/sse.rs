@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::{Future, StreamExt};
 use repartee_application::{
     AppError,
-    ports::{EventStream, LoggedEvent},
+    ports::{EventKind, EventStream, LoggedEvent},
 };
 use repartee_domain::GenerationId;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -31,11 +31,16 @@ const PING_LINE: &[u8] = b": ping\n";
 /// reconnecting.
 const PREAMBLE: &[u8] = b": ping\nretry: 3000\n\n";
 
-/// Names an event: its generation and its number.
+const INTERRUPTED: &str = ":end";
+
+/// Names an event: its generation and its number, and whether it was an `interrupted` one. That
+/// may be told to a reader under a higher number than it is stored with, so that the number alone
+/// would not say that its reader has all there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EventId {
     pub(crate) generation: GenerationId,
     pub(crate) seq: u64,
+    pub(crate) is_interrupted: bool,
 }
 
 /// Where to go on: the header, or else what the query says. Empty is none.
@@ -53,8 +58,12 @@ pub(crate) fn last_event_id(
 
 impl EventId {
     fn parse(text: &str) -> Option<Self> {
-        let (generation, seq) = text.split_once(':')?;
-        Some(Self { generation: generation.parse().ok()?, seq: seq.parse().ok()? })
+        let (generation, rest) = text.split_once(':')?;
+        let (seq, is_interrupted) = match rest.strip_suffix(INTERRUPTED) {
+            Some(seq) => (seq, true),
+            None => (rest, false),
+        };
+        Some(Self { generation: generation.parse().ok()?, seq: seq.parse().ok()?, is_interrupted })
     }
 }
 
@@ -121,8 +130,9 @@ impl MessageBody for SseBody {
 
 /// `id`, `event`, `data` and a blank line. The data is one line, for JSON escapes line breaks.
 fn frame(event: &LoggedEvent) -> Bytes {
-    let head =
-        format!("id: {}:{}\nevent: {}\ndata: ", event.generation, event.seq, event.kind.as_str());
+    let mark = if event.kind == EventKind::Interrupted { INTERRUPTED } else { "" };
+    let (id, seq, kind) = (event.generation, event.seq, event.kind.as_str());
+    let head = format!("id: {id}:{seq}{mark}\nevent: {kind}\ndata: ");
     let mut frame = Vec::with_capacity(head.len() + event.data.len() + 2);
     frame.extend_from_slice(head.as_bytes());
     frame.extend_from_slice(&event.data);
@@ -136,7 +146,6 @@ mod tests {
 
     use actix_web::body::to_bytes;
     use futures::stream;
-    use repartee_application::ports::EventKind;
     use uuid::Uuid;
 
     use super::*;
@@ -145,8 +154,10 @@ mod tests {
 
     #[test]
     fn an_event_id_reads_back_and_nonsense_does_not() {
-        let id = EventId { generation: GENERATION, seq: 7 };
+        let id = EventId { generation: GENERATION, seq: 7, is_interrupted: false };
         assert_eq!(EventId::parse(&format!("{GENERATION}:7")), Some(id));
+        let end = EventId { is_interrupted: true, ..id };
+        assert_eq!(EventId::parse(&format!("{GENERATION}:7:end")), Some(end));
         for text in ["", ":", "7", "x:7", &format!("{GENERATION}:"), &format!("{GENERATION}:-1")] {
             assert_eq!(EventId::parse(text), None, "{text}");
         }

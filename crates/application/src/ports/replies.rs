@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, UserId,
-    messages::Message,
+    messages::{Message, MessageRole},
     replies::{Ended, Generation, GenerationState, Outcome},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,8 +80,8 @@ pub trait GenerationLog: Send + Sync {
     fn open(&self, generation: GenerationId) -> CancellationToken;
 
     /// Adds the next event. Never waits for a reader, and never fails: trouble on the way to a
-    /// subscriber does not stop a reply. A terminal event closes the log; it stays readable for
-    /// as long as memory allows.
+    /// subscriber does not stop a reply. A terminal event takes the next number, whatever its own,
+    /// and closes the log; it stays readable for as long as memory allows.
     fn append(&self, event: Arc<LoggedEvent>);
 
     /// Everything after the number `after`, what is there already and what comes, each once.
@@ -149,6 +149,14 @@ pub struct Orphan {
     pub text: String,
     /// The last number that was checkpointed; 0 for none.
     pub last_seq: u64,
+}
+
+/// What a model may get to see of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastMessage {
+    pub id: MessageId,
+    pub role: MessageRole,
+    pub content: String,
 }
 
 /// A generation as it is stored.
@@ -226,19 +234,26 @@ pub trait TurnRepository: Send + Sync {
     ) -> Result<Vec<LoggedEvent>, PortError>;
 
     /// The newest messages of a conversation before `before` (all, where it is `None`), newest
-    /// first, whatever became of them. At most `limit`.
+    /// first, whatever became of them. At most `limit`. One query.
     async fn history(
         &self,
         owner: UserId,
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, PortError>;
+    ) -> Result<Vec<PastMessage>, PortError>;
 }
 
 impl LoggedEvent {
     pub fn new(generation: GenerationId, seq: u64, kind: EventKind, data: Bytes) -> Self {
         Self { generation, seq, kind, data, framed: OnceLock::new() }
+    }
+
+    /// The same event under another number, for readers who have seen more of a reply than was
+    /// stored of it.
+    #[must_use]
+    pub fn renumbered(&self, seq: u64) -> Self {
+        Self::new(self.generation, seq, self.kind, self.data.clone())
     }
 
     /// The event in a surface's framing. `frame` runs at most once, however many read the event.

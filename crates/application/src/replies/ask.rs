@@ -80,12 +80,17 @@ async fn once(
     ports: &ReplyPorts,
 ) -> Result<(Chunks, Vec<Result<ChatChunk, ModelError>>), Refusal> {
     let limit = model.limits.first_token;
+    // Others' replies are no silence of this one's model: the total limit is enough for waiting.
+    let mut is_queued = false;
     let asked = timeout(limit, model.provider.stream(job.request(model))).await;
     let stream = asked.map_err(|_| Refusal::TimedOut)?.map_err(Refusal::Error)?;
     let mut chunks = stream.ready_chunks(MOST_AT_ONCE);
     loop {
-        // A change of place in the queue is a sign of life: the time begins anew.
-        let next = timeout(limit, chunks.next()).await.map_err(|_| Refusal::TimedOut)?;
+        let next = if is_queued {
+            chunks.next().await
+        } else {
+            timeout(limit, chunks.next()).await.map_err(|_| Refusal::TimedOut)?
+        };
         let Some(next) = next else {
             return Err(Refusal::Error(ModelError::Broken(
                 "the answer ended before it began".into(),
@@ -94,7 +99,10 @@ async fn once(
         let mut first = Vec::with_capacity(next.len());
         for chunk in next {
             match chunk {
-                Ok(ChatChunk::Queued { position }) => draft.queued(position, ports),
+                Ok(ChatChunk::Queued { position }) => {
+                    is_queued = true;
+                    draft.queued(position, ports);
+                }
                 Err(error) if first.is_empty() => return Err(Refusal::Error(error)),
                 chunk => first.push(chunk),
             }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ports::{Checkpoint, PortError, Spawner, TurnRepository};
 
-/// How many replies may wait to be saved before a runner waits for its place.
+/// How many replies may wait to be saved; a further one keeps its events and tries again.
 const QUEUE: usize = 1024;
 /// The most that one commit saves.
 const BATCH: usize = 256;

@@ -1,6 +1,6 @@
 //! A reply so far: its text, its events, and what of them is not stored yet.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use repartee_domain::{messages::Message, replies::Generation};
@@ -47,12 +47,18 @@ impl Draft {
         self.publish(&ReplyEvent::Queued { position }, ports);
     }
 
-    /// Adds text, as one event unless it is very long.
+    /// Adds text, as one event unless it is very long. NUL, which PostgreSQL cannot hold, becomes
+    /// the replacement character.
     pub(super) fn write(&mut self, text: &str, ports: &ReplyPorts) {
+        let text = if text.contains('\0') {
+            Cow::Owned(text.replace('\0', "\u{fffd}"))
+        } else {
+            Cow::Borrowed(text)
+        };
         if self.first_token_at.is_none() {
             self.first_token_at = Some(ports.clock.now());
         }
-        let mut rest = text;
+        let mut rest = &*text;
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(rest.floor_char_boundary(MAX_DELTA_BYTES));
             self.publish(&ReplyEvent::Delta { text: piece }, ports);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use repartee_domain::replies::{Generation, Price, Usage, Written as Result};
+use repartee_domain::replies::{Price, Usage, Written as Reply};
 use tokio::time::sleep;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     models::Model,
-    ports::{FinishedTurn, PortError, ReplyEvent},
+    ports::{FinishedTurn, LoggedEvent, PortError, ReplyEvent},
 };
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ impl Shared {
             (None, None) => Usage { estimated: true, ..Usage::default() },
         };
         let unsaved = draft.take_unsaved().await;
-        let result = Result {
+        let written_reply = Reply {
             text: std::mem::take(&mut draft.text),
             model: match &written.model {
                 Some(model) => model.id.clone(),
@@ -40,47 +40,51 @@ impl Shared {
             attempts: written.attempts,
         };
         let now = self.ports.clock.now();
-        let ended = draft.generation.clone().end(draft.reply.clone(), written.outcome, result, now);
+        let ended =
+            draft.generation.clone().end(draft.reply.clone(), written.outcome, written_reply, now);
         let event = ReplyEvent::Ended { outcome: ended.outcome, reply: &ended.reply };
         let terminal = draft.next_event(&event, &self.ports);
         self.store(FinishedTurn { ended, unsaved, terminal }).await;
     }
 
-    pub(super) async fn store(&self, turn: FinishedTurn) {
+    /// Tries until it is stored.
+    async fn store(&self, turn: FinishedTurn) {
         let mut wait = FIRST_WAIT;
-        loop {
-            match self.ports.turns.finish_turn(turn.clone()).await {
-                Ok(()) => {
-                    self.ports.log.append(Arc::clone(&turn.terminal));
-                    tracing::info!(
-                        outcome = turn.ended.outcome.state().as_str(),
-                        attempts = turn.ended.attempts,
-                        events = turn.terminal.seq,
-                        "reply ended"
-                    );
-                    return;
-                }
-                Err(PortError::Stale) => return self.tell_stored_end(turn).await,
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a finished reply cannot be stored; trying again"
-                    );
-                }
-            }
+        while let Err(error) = self.try_store(&turn).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a finished reply cannot be stored; trying again"
+            );
             sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    /// Somebody else ended it: what they stored is what happened. Where it was deleted, nothing
-    /// is stored, and our own end lets the readers go.
-    async fn tell_stored_end(&self, turn: FinishedTurn) {
-        let generation = turn.ended.generation.id;
-        let stored = self.ports.turns.events_after(generation, 0).await.unwrap_or_default();
+    /// Stores the end of a reply and then tells its readers. Where somebody else has ended it,
+    /// their end is what happened.
+    pub(super) async fn try_store(&self, turn: &FinishedTurn) -> Result<(), PortError> {
+        let told = match self.ports.turns.finish_turn(turn.clone()).await {
+            Ok(()) => Arc::clone(&turn.terminal),
+            Err(PortError::Stale) => self.stored_end(turn).await?,
+            Err(error) => return Err(error),
+        };
+        tracing::info!(
+            outcome = told.kind.as_str(),
+            attempts = turn.ended.attempts,
+            events = told.seq,
+            "reply ended"
+        );
+        self.ports.log.append(told);
+        Ok(())
+    }
+
+    /// The end that somebody else stored. Where the reply was deleted there is none, and our own
+    /// lets the readers go.
+    async fn stored_end(&self, turn: &FinishedTurn) -> Result<Arc<LoggedEvent>, PortError> {
+        let stored = self.ports.turns.events_after(turn.ended.generation.id, 0).await?;
         let terminal = stored.into_iter().find(|event| event.kind.is_terminal());
         tracing::warn!(is_deleted = terminal.is_none(), "the reply was ended by somebody else");
-        self.ports.log.append(terminal.map_or(turn.terminal, Arc::new));
+        Ok(terminal.map_or_else(|| Arc::clone(&turn.terminal), Arc::new))
     }
 
     /// Counts what the provider did not: the prompt and what was written of the reply.
@@ -110,9 +114,4 @@ impl Shared {
             estimated: true,
         }
     }
-}
-
-/// The model's name as a generation has it, for one that is asked for by an orphan.
-pub(super) fn asked_model(generation: &Generation) -> Option<&str> {
-    Some(generation.model.as_str()).filter(|name| !name.is_empty())
 }

@@ -34,8 +34,8 @@ use crate::{
     ports::{
         ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock, EventEncoder, EventKind,
         EventStream, FinishedTurn, GenerationLog, IdGenerator, LeaseOwner, LoggedEvent,
-        MockConversationRepository, ModelError, ModelStatus, NewTurn, Orphan, PortError,
-        ReplyEvent, Spawner, StoredGeneration, TurnBegun, TurnRepository,
+        MockConversationRepository, ModelError, ModelStatus, NewTurn, Orphan, PastMessage,
+        PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun, TurnRepository,
     },
 };
 
@@ -123,6 +123,8 @@ pub(super) struct Stored {
     pub(super) refuse_finish: VecDeque<PortError>,
     pub(super) refuse_checkpoint: VecDeque<PortError>,
     pub(super) refuse_begin: Option<TurnBegun>,
+    /// The beginning is stored, and its caller cannot know.
+    pub(super) begin_in_doubt: bool,
     pub(super) history: Vec<Message>,
     pub(super) orphans: Vec<Orphan>,
     /// What somebody else stored.
@@ -140,6 +142,9 @@ impl TurnRepository for FakeTurns {
             return Ok(refusal);
         }
         stored.begun.push(turn);
+        if stored.begin_in_doubt {
+            return Err(PortError::Unavailable("the connection was lost".into()));
+        }
         Ok(TurnBegun::Begun)
     }
 
@@ -236,10 +241,12 @@ impl TurnRepository for FakeTurns {
         _: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, PortError> {
+    ) -> Result<Vec<PastMessage>, PortError> {
         let stored = self.0.lock().unwrap();
         let older = stored.history.iter().rev().filter(|m| before.is_none_or(|b| m.id < b));
-        Ok(older.take(limit as usize).cloned().collect())
+        let past =
+            older.map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() });
+        Ok(past.take(limit as usize).collect())
     }
 }
 
@@ -262,7 +269,11 @@ impl GenerationLog for FakeLog {
     }
 
     fn append(&self, event: Arc<LoggedEvent>) {
-        self.events.send_modify(|events| events.push(event));
+        self.events.send_modify(|events| {
+            let next = events.len() as u64 + 1;
+            assert!(event.seq == next || event.kind.is_terminal(), "out of turn");
+            events.push(Arc::new(event.renumbered(next)));
+        });
     }
 
     async fn subscribe(
@@ -401,6 +412,7 @@ fn listed(id: &str, provider: Arc<ScriptedModel>, fallbacks: &[&str]) -> Model {
         provider,
         upstream: id.into(),
         window: ContextWindow { context_tokens: 300, reply_tokens: 100 },
+        max_output_tokens: Some(100),
         price: Price { input: 1_000, output: 2_000 },
         limits: TimeLimits {
             first_token: Duration::from_secs(30),

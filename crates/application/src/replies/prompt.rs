@@ -2,19 +2,20 @@
 
 use repartee_domain::{
     conversations::Conversation,
-    messages::{Message, MessageRole},
+    messages::MessageRole,
     replies::{ContextWindow, Turn},
 };
 
 use super::Shared;
-use crate::{AppError, models::Model};
+use crate::{AppError, models::Model, ports::PastMessage};
 
 /// Messages read at a time. Most conversations fit into one page.
 const PAGE: u32 = 64;
 /// The most messages that a model is shown, however short they are.
 const MOST_MESSAGES: usize = 2_000;
-/// No text is worth more bytes a token than this, so that reading can stop early.
-const BYTES_PER_TOKEN: usize = 32;
+/// Reading stops when what was read has so many bytes for each token that fits: twice of what
+/// English comes to.
+const BYTES_PER_TOKEN: usize = 8;
 
 impl Shared {
     /// System message, as much of the history as fits, newest first, and the question.
@@ -95,7 +96,7 @@ impl Shared {
 }
 
 /// What was said by either side. An empty reply says nothing, and there is one system message.
-fn is_shown(message: &Message) -> bool {
+fn is_shown(message: &PastMessage) -> bool {
     matches!(message.role, MessageRole::User | MessageRole::Assistant)
         && !message.content.trim().is_empty()
 }

@@ -8,7 +8,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use tracing::Instrument;
 
 use super::{
@@ -19,13 +19,16 @@ use super::{
 use crate::{
     AppError,
     models::{Model, TimeLimits},
-    ports::{ChatChunk, ChatRequest, ModelError, NewTurn, TurnBegun},
+    ports::{ChatChunk, ChatRequest, ModelError, NewTurn, PortError, TurnBegun},
 };
 
 /// No two text events are closer than this: what a fast model sends in between becomes one.
 const DELTA_GAP: Duration = Duration::from_millis(5);
 /// What is written is stored at least this often; the commit itself takes the rest of 250 ms.
 const CHECKPOINT: Duration = Duration::from_millis(200);
+
+/// No model has more to say; a broken one might never end.
+const MOST_BYTES: usize = 4 << 20;
 
 /// What there is to write.
 pub(super) struct Job {
@@ -55,7 +58,10 @@ impl Job {
             model: model.upstream.clone(),
             turns: self.turns.clone(),
             temperature: self.temperature,
-            max_tokens: self.max_tokens,
+            max_tokens: match (self.max_tokens, model.max_output_tokens) {
+                (Some(asked), Some(most)) => Some(asked.min(most)),
+                (asked, most) => asked.or(most),
+            },
         }
     }
 
@@ -67,16 +73,22 @@ impl Job {
 impl Shared {
     /// Begins the reply and writes it, in a task of its own; `begun` is told once the question
     /// is stored. Should the task panic, the reply is settled from what was stored of it.
-    pub(super) fn spawn_runner(self: &Arc<Self>, job: Job, begun: oneshot::Sender<Beginning>) {
+    ///
+    /// `running` was taken before it was looked whether the server is shutting down.
+    pub(super) fn spawn_runner(
+        self: &Arc<Self>,
+        job: Job,
+        running: TaskTrackerToken,
+        begun: oneshot::Sender<Beginning>,
+    ) {
         let shared = Arc::clone(self);
-        let running = self.running.token();
-        let generation = job.turn.generation.id;
-        let span = super::span(&job.turn.generation);
+        let (generation, reply) = (job.turn.generation.clone(), job.turn.reply.clone());
+        let span = super::span(&generation);
         let task = async move {
             let writing = AssertUnwindSafe(shared.run(job, begun)).catch_unwind();
             if writing.await.is_err() {
                 tracing::error!("the task that wrote the reply panicked");
-                shared.settle_own(generation).await;
+                shared.settle_own(generation, reply).await;
             }
             drop(running);
         };
@@ -91,7 +103,12 @@ impl Shared {
                 (draft, cancel)
             }
             Err(error) => {
+                // It may be stored all the same, where the connection was lost during the commit.
+                let is_in_doubt = matches!(error, AppError::Port(PortError::Unavailable(_)));
                 let _ = begun.send(Err(error));
+                if is_in_doubt {
+                    self.settle_own(job.turn.generation, job.turn.reply).await;
+                }
                 return;
             }
         };
@@ -110,6 +127,7 @@ impl Shared {
         let cancel = self.ports.log.open(generation.id);
         let mut draft = Draft::new(generation.clone(), turn.reply.clone());
         draft.start(&self.ports);
+        draft.checkpoint(&self.checkpointer);
         let events = self.ports.log.subscribe(generation.id, 0).await.ok().flatten();
         let events = events.unwrap_or_else(|| stream::empty().boxed());
         let question = turn.question.clone();
@@ -206,7 +224,12 @@ impl<'a> Writing<'a> {
         }
         for chunk in chunks {
             match chunk {
-                Ok(ChatChunk::Text(text)) => self.held.push_str(&text),
+                Ok(ChatChunk::Text(text)) => {
+                    self.held.push_str(&text);
+                    if self.draft.text.len() + self.held.len() > MOST_BYTES {
+                        return Some(Outcome::Completed(FinishReason::Length));
+                    }
+                }
                 Ok(ChatChunk::Finished(reason)) => self.finish_reason = Some(reason),
                 Ok(ChatChunk::Usage { prompt_tokens, completion_tokens }) => {
                     self.usage = Some(Usage { prompt_tokens, completion_tokens, estimated: false });

@@ -1,9 +1,9 @@
 //! Asking for a reply.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use repartee_domain::{
-    FieldError, GenerationId, MessageId,
+    FieldError, GenerationId, MessageId, Text,
     conversations::Conversation,
     messages::{Message, MessageRole},
     replies::{Failure, Generation},
@@ -17,6 +17,8 @@ use crate::{
     ports::{ConversationReference, EventStream, NewTurn},
 };
 
+/// Characters in a model's name.
+const MAX_MODEL: usize = 200;
 const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// A question, as it comes in.
@@ -52,7 +54,9 @@ impl ReplyService {
         message: NewMessage,
     ) -> Result<Begun, AppError> {
         let shared = &self.shared;
-        if shared.is_draining.load(Relaxed) {
+        // Before looking: whoever shuts down waits for it.
+        let running = shared.running.token();
+        if shared.is_draining.load(SeqCst) {
             return Err(AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN });
         }
         let found = shared.ports.conversations.find(actor.user, conversation).await?;
@@ -84,7 +88,7 @@ impl ReplyService {
         // From here on the caller may go away: the task stores the question and writes the reply
         // all the same.
         let (answer, begun) = oneshot::channel();
-        shared.spawn_runner(job, answer);
+        shared.spawn_runner(job, running, answer);
         begun.await.unwrap_or(Err(AppError::Reply(Failure::Internal)))
     }
 }
@@ -123,6 +127,10 @@ impl NewMessage {
         }
         if self.max_tokens == Some(0) {
             errors.push(FieldError::new("max_tokens", "out_of_range", "must be at least 1"));
+        }
+        if let Some(model) = self.model.clone() {
+            let checked = Text::parse(model, MAX_MODEL);
+            errors.extend(checked.err().map(|error| error.in_field("model")));
         }
         if errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(errors)) }
     }

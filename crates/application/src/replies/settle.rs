@@ -1,17 +1,20 @@
 //! Ending replies whose process went away.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use repartee_domain::{
-    GenerationId,
-    replies::{Outcome, Price, Written},
+    messages::Message,
+    replies::{Generation, Outcome, Price, Usage, Written},
 };
+use tokio::time::sleep;
 
-use super::{ReplyService, Shared, finish::asked_model};
+use super::{ReplyService, Shared};
 use crate::ports::{EventKind, FinishedTurn, LoggedEvent, Orphan, PortError, ReplyEvent};
 
 /// Replies settled at a time.
 const BATCH: u32 = 100;
+/// Between two tries while the database is away.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl ReplyService {
     /// Ends the replies that nobody writes any more as interrupted, with the text that was
@@ -23,7 +26,7 @@ impl ReplyService {
             let orphans = self.shared.ports.turns.orphans(self.shared.owner, now, BATCH).await?;
             let count = u32::try_from(orphans.len()).unwrap_or(BATCH);
             for orphan in orphans {
-                self.shared.settle_orphan(orphan).await;
+                self.shared.settle_orphan(orphan).await?;
             }
             settled += count;
             if count < BATCH {
@@ -34,24 +37,44 @@ impl ReplyService {
 }
 
 impl Shared {
-    /// Ends a reply of this process whose task panicked.
-    pub(super) async fn settle_own(&self, generation: GenerationId) {
-        match self.ports.turns.orphan(generation).await {
-            Ok(Some(orphan)) => self.settle_orphan(orphan).await,
-            Ok(None) => {}
-            Err(error) => tracing::error!(
+    /// Ends a reply of this process that no task writes any more, because its task panicked or
+    /// could not know whether the beginning was stored. Tries until it is done.
+    pub(super) async fn settle_own(&self, generation: Generation, reply: Message) {
+        loop {
+            let settled = match self.ports.turns.orphan(generation.id).await {
+                Ok(Some(orphan)) => self.settle_orphan(orphan).await,
+                // Over or gone: where readers wait all the same, this lets them go.
+                Ok(None) => {
+                    let text = String::new();
+                    let orphan = Orphan {
+                        generation: generation.clone(),
+                        reply: reply.clone(),
+                        text,
+                        last_seq: 0,
+                    };
+                    self.settle_orphan(orphan).await
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = settled else { return };
+            tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "the reply stays open until its lease runs out"
-            ),
+                "a reply that nobody writes cannot be settled; trying again"
+            );
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = sleep(TRY_AGAIN) => {}
+            }
         }
     }
 
-    async fn settle_orphan(&self, orphan: Orphan) {
+    async fn settle_orphan(&self, orphan: Orphan) -> Result<(), PortError> {
         let Orphan { generation, reply, text, last_seq } = orphan;
-        let models = self.ports.models.resolve(asked_model(&generation)).await.unwrap_or_default();
+        let asked = Some(generation.model.as_str()).filter(|name| !name.is_empty());
+        let models = self.ports.models.resolve(asked).await.unwrap_or_default();
         let usage = match models.first() {
             Some(model) => self.count(model, vec![text.clone()]).await,
-            None => repartee_domain::replies::Usage { estimated: true, ..Default::default() },
+            None => Usage { estimated: true, ..Usage::default() },
         };
         let written = Written {
             text,
@@ -66,7 +89,7 @@ impl Shared {
         let event = ReplyEvent::Ended { outcome: ended.outcome, reply: &ended.reply };
         let data = self.ports.encoder.encode(&event);
         let terminal = Arc::new(LoggedEvent::new(id, last_seq + 1, EventKind::Interrupted, data));
-        tracing::warn!(generation = %id, "a reply was interrupted: settling it");
-        self.store(FinishedTurn { ended, unsaved: None, terminal }).await;
+        tracing::warn!(generation = %id, "settling a reply that was interrupted");
+        self.try_store(&FinishedTurn { ended, unsaved: None, terminal }).await
     }
 }

@@ -8,16 +8,21 @@ use repartee_domain::{
 };
 use tokio::time::{Instant, advance, sleep};
 
-use super::fixture::{
-    ACTOR, Answer, CONVERSATION, Fixture,
-    Step::{self, Break, Finish, Hang, Panic, Queued, Text, Wait},
-    read, said, unavailable,
+use futures::StreamExt;
+
+use super::{
+    NewMessage,
+    fixture::{
+        ACTOR, Answer, CONVERSATION, Fixture,
+        Step::{self, Break, Finish, Hang, Panic, Queued, Text, Wait},
+        read, said, unavailable,
+    },
 };
 use crate::{
     ErrorKind,
     ports::{
         EventKind::{Cancelled, Delta, Done, Failed, Interrupted, Queued as InQueue, Start},
-        ModelError, PortError, TurnBegun,
+        ModelError, Orphan, PortError, TurnBegun,
     },
 };
 
@@ -181,7 +186,7 @@ async fn what_was_written_is_kept_when_the_model_breaks_off() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_model_is_shown_and_does_not_count_as_silence() {
-    let wait = Wait(Duration::from_secs(29));
+    let wait = Wait(Duration::from_secs(45));
     let fixture = Fixture::answering([Ok(vec![
         Queued(2),
         wait.clone(),
@@ -231,7 +236,6 @@ async fn every_event_is_stored_within_a_quarter_of_a_second() {
     let mut events = begun.events;
     let mut seen = Vec::new();
     for _ in 0..41 {
-        use futures::StreamExt;
         seen.push((events.next().await.unwrap().seq, Instant::now()));
     }
     advance(Duration::from_millis(250)).await;
@@ -372,7 +376,7 @@ async fn orphans_are_settled_with_what_was_stored_of_them() {
     {
         let mut stored = fixture.turns.0.lock().unwrap();
         let turn = stored.begun[0].clone();
-        stored.orphans.push(crate::ports::Orphan {
+        stored.orphans.push(Orphan {
             generation: turn.generation,
             reply: turn.reply,
             text: "two words".into(),
@@ -405,7 +409,7 @@ async fn a_second_question_is_told_which_reply_is_in_progress() {
 #[tokio::test(start_paused = true)]
 async fn a_bad_question_is_refused_before_anything_is_stored() {
     let fixture = Fixture::answering([]);
-    let bad = super::NewMessage {
+    let bad = NewMessage {
         content: "Why?".into(),
         temperature: Some(2.5),
         max_tokens: Some(0),
@@ -428,10 +432,70 @@ async fn a_subscriber_gets_the_rest_and_nothing_once_all_is_read() {
     assert_eq!(whole.len(), 4);
 
     for after in 0..4 {
-        let rest = fixture.service.subscribe(&ACTOR, generation, after).await.unwrap().unwrap();
+        let rest =
+            fixture.service.subscribe(&ACTOR, generation, after, false).await.unwrap().unwrap();
         assert_eq!(read(rest).await, whole[usize::try_from(after).unwrap()..]);
     }
     for after in [4, 5, u64::MAX] {
-        assert!(fixture.service.subscribe(&ACTOR, generation, after).await.unwrap().is_none());
+        let none = fixture.service.subscribe(&ACTOR, generation, after, true).await.unwrap();
+        assert!(none.is_none());
+        assert!(
+            fixture.service.subscribe(&ACTOR, generation, after, false).await.unwrap().is_none()
+        );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_ahead_of_what_a_crash_left_gets_one_end_with_its_next_number() {
+    let fixture = Fixture::answering([]);
+    let begun = fixture.send("Why?").await.unwrap();
+    let generation = begun.generation.id;
+    {
+        let mut stored = fixture.turns.0.lock().unwrap();
+        let turn = stored.begun[0].clone();
+        let text = "two words".into();
+        let orphan = Orphan { generation: turn.generation, reply: turn.reply, text, last_seq: 3 };
+        stored.orphans.push(orphan);
+        stored.other_events = vec![(4, Interrupted)];
+    }
+    fixture.service.settle().await.unwrap();
+
+    for (after, told) in [(4, 5), (57, 58)] {
+        let rest = fixture.service.subscribe(&ACTOR, generation, after, false).await.unwrap();
+        let events: Vec<_> = rest.unwrap().map(|event| (event.seq, event.kind)).collect().await;
+        assert_eq!(events, [(told, Interrupted)]);
+        let over = fixture.service.subscribe(&ACTOR, generation, told, true).await.unwrap();
+        assert!(over.is_none(), "and only one");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nul_in_a_models_text_is_replaced() {
+    let fixture = Fixture::answering([Ok(vec![Text("a\0b"), STOP])]);
+    fixture.turn().await;
+    assert_eq!(fixture.finished().ended.reply.content, "a\u{fffd}b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_never_asked_for_longer_than_its_model_may_be() {
+    for (asked, sent) in [(None, 100), (Some(7), 7), (Some(u32::MAX), 100)] {
+        let fixture = Fixture::answering([Ok(vec![Text("Yes."), STOP])]);
+        let message =
+            NewMessage { content: "Why?".into(), max_tokens: asked, ..NewMessage::default() };
+        let begun = fixture.service.send(&ACTOR, CONVERSATION.into(), message).await.unwrap();
+        read(begun.events).await;
+        assert_eq!(fixture.model.asked.lock().unwrap()[0].max_tokens, Some(sent));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beginning_that_may_be_stored_after_all_is_settled() {
+    let fixture = Fixture::answering([]);
+    fixture.turns.0.lock().unwrap().begin_in_doubt = true;
+
+    let error = fixture.send("Why?").await.err().unwrap();
+    sleep(Duration::from_millis(1)).await;
+
+    assert_eq!(error.classify().0, ErrorKind::Unavailable);
+    assert_eq!(fixture.finished().ended.outcome, Outcome::Interrupted);
 }

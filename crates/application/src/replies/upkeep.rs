@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use chrono::TimeDelta;
+use futures::future::BoxFuture;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{LEASE, ReplyService};
@@ -11,33 +12,48 @@ const EVERY: Duration = Duration::from_secs(5);
 const FORGET_AT_ONCE: u32 = 500;
 
 impl ReplyService {
-    /// Renews leases, settles what others left and forgets old events, until shutting down.
+    /// Renews leases, settles what others left and forgets old events, until shutting down. The
+    /// leases go by themselves, so that nothing that takes long can cost them.
     pub fn start_upkeep(&self) {
+        self.every(|service| Box::pin(async move { service.renew_leases().await }));
+        self.every(|service| Box::pin(async move { service.tidy_up().await }));
+    }
+
+    fn every(&self, task: fn(Self) -> BoxFuture<'static, ()>) {
         let service = self.clone();
         self.shared.ports.spawner.spawn(Box::pin(async move {
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = service.shared.shutdown.cancelled() => return,
-                    _ = ticks.tick() => service.look_after().await,
+            let shutdown = service.shared.shutdown.clone();
+            let work = async {
+                loop {
+                    ticks.tick().await;
+                    task(service.clone()).await;
                 }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = work => {}
             }
         }));
     }
 
-    async fn look_after(&self) {
-        let turns = &self.shared.ports.turns;
-        let now = self.shared.ports.clock.now();
-        if let Err(error) = turns.renew_leases(self.shared.owner, now + LEASE).await {
+    async fn renew_leases(self) {
+        let until = self.shared.ports.clock.now() + LEASE;
+        if let Err(error) = self.shared.ports.turns.renew_leases(self.shared.owner, until).await {
             // Should it last, others settle our replies; our own end then finds them settled.
             tracing::error!(error = &error as &dyn Error, "cannot renew leases");
         }
+    }
+
+    async fn tidy_up(self) {
         if let Err(error) = self.settle().await {
             tracing::error!(error = &error as &dyn Error, "cannot settle interrupted replies");
         }
+        let turns = &self.shared.ports.turns;
         let replayable =
             TimeDelta::from_std(self.shared.rules.replayable).unwrap_or(TimeDelta::MAX);
+        let now = self.shared.ports.clock.now();
         let Some(ended_before) = now.checked_sub_signed(replayable) else { return };
         loop {
             match turns.forget_events(ended_before, FORGET_AT_ONCE).await {

@@ -40,7 +40,8 @@ impl Entry {
     }
 
     /// Gives the bytes held when the event was the terminal one. Events after that are ignored,
-    /// and so is one out of its turn, which would shift all numbers after it.
+    /// and so is one out of its turn, which would shift all numbers after it; the terminal one
+    /// takes the next number.
     pub(super) fn append(&self, event: Arc<LoggedEvent>) -> Option<usize> {
         let ends = event.kind.is_terminal();
         let held = {
@@ -51,6 +52,9 @@ impl Entry {
             let next = log.events.len() as u64 + 1;
             if event.seq == next {
                 log.events.push(event);
+            } else if ends {
+                // Who ended it elsewhere knew less of it than the readers here do.
+                log.events.push(Arc::new(event.renumbered(next)));
             } else {
                 tracing::error!(generation = %event.generation, seq = event.seq, next, "event out of turn");
             }

@@ -91,7 +91,7 @@ async fn the_end_says_what_the_reply_took(setup: Setup) {
 async fn whatever_a_model_does_short_of_failing_is_a_reply() {
     let server = Setup::on(Engine::Sqlite).start().await;
     let ada = somebody(&server, "ada").await;
-    let accented: String = (0..16).map(|n| format!("tok~{n}~ż🦀 ")).collect();
+    let accented = words(16).replace("~ ", "~ż🦀 ");
     for (model, content, finish_reason, estimated) in [
         ("mock-utf8", &*accented, "stop", false),
         ("mock-garbage", &words(16), "stop", false),
