@@ -207,17 +207,14 @@ impl ResponseError for ApiError {
         }
         let mut response = HttpResponse::build(status);
         response.content_type(MEDIA_TYPE);
-        match self {
-            // RFC 6750, 3
-            Self::App(AppError::Unauthenticated) => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            }
-            Self::App(error) => {
-                if let Some(wait) = error.retry_after() {
-                    response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
-                }
-            }
-            _ => {}
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 15.5.2; RFC 6750, 3
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Self::App(error) = self
+            && let Some(wait) = error.retry_after()
+        {
+            response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
         }
         if self.is_permanent() {
             // Obeyed by the OpenAI SDKs: the same request would be refused again.

@@ -24,7 +24,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct DatabaseSettings {
     /// `sqlite://path?mode=rwc`, `sqlite::memory:` or `postgres://…`; it may hold a password.
     pub url: SecretString,
-    /// PostgreSQL: connections in the pool. SQLite: connections that read, 8 at most.
+    /// PostgreSQL: connections in the pool. SQLite: connections that read, 4 at most.
     pub max_connections: u32,
 }
 
@@ -177,11 +177,17 @@ impl Database {
 
 impl Direction {
     async fn run(self, connection: &DatabaseConnection) -> Result<(), DatabaseError> {
+        self.run_in(connection).await.map_err(DatabaseError::Migrate)
+    }
+
+    /// In one transaction, which is one sync to the disk.
+    async fn run_in(self, connection: &DatabaseConnection) -> Result<(), DbErr> {
+        let transaction = connection.begin().await?;
         match self {
-            Self::Up => Migrator::up(connection, None).await,
-            Self::Down { steps } => Migrator::down(connection, Some(steps)).await,
+            Self::Up => Migrator::up(&transaction, None).await?,
+            Self::Down { steps } => Migrator::down(&transaction, Some(steps)).await?,
         }
-        .map_err(DatabaseError::Migrate)
+        transaction.commit().await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod file_lock;
 mod readers;
+mod session;
 mod statements;
 mod writer;
 
@@ -23,12 +24,13 @@ use super::database::DatabaseError;
 
 pub(super) use self::{
     readers::Readers,
-    statements::{execute, execute_unprepared, query_all, query_one},
+    session::Session,
+    statements::{execute, execute_unprepared, joined, query_all, query_one},
     writer::Writer,
 };
 
 /// More readers than this only wait for each other.
-const MAX_READERS: u32 = 8;
+const MAX_READERS: u32 = 4;
 /// How long a connection waits for another one's lock, where it has to.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows on their way from the thread of a connection: a whole page, so that it never waits.
@@ -60,9 +62,7 @@ impl Sqlite {
         let connection = options.connect().await.map_err(DatabaseError::connect)?;
         // What is written past the one writer would be refused as locked, now and then.
         let reading = options.clone().pragma("query_only", "ON");
-        let readers = Readers::open(&reading, max_connections.clamp(1, MAX_READERS))
-            .await
-            .map_err(DatabaseError::connect)?;
+        let readers = Readers::new(reading, max_connections.clamp(1, MAX_READERS) as usize);
         let writer = Writer::start(connection, lock).map_err(DatabaseError::connect)?;
         let migrating = tokio::sync::Mutex::new(());
         Ok((Self { options, writer: Arc::new(writer), migrating }, readers))
@@ -175,6 +175,8 @@ mod tests {
     async fn a_reader_that_goes_away_gives_its_connection_back() {
         let folder = tempfile::tempdir().unwrap();
         let db = database(&folder).await;
+        let ReaderOf::Sqlite(readers) = &db.reader().0 else { panic!("not SQLite") };
+        drop(try_join_all((0..3).map(|_| readers.acquire())).await.unwrap());
         let endless =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n";
         let endless = Statement::from_string(DbBackend::Sqlite, endless);

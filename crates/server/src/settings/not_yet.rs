@@ -3,7 +3,7 @@
 use super::layers::Layers;
 
 /// What the keys begin with (or are), and what happens instead.
-const NOT_YET: [(&[&str], &str); 11] = [
+const NOT_YET: [(&[&str], &str); 13] = [
     (&["redis."], "this version keeps everything in process"),
     (
         &["limits.requests_", "limits.login_", "limits.register_"],
@@ -19,6 +19,8 @@ const NOT_YET: [(&[&str], &str); 11] = [
     (&["files."], "this version keeps no files"),
     (&["mail."], "this version sends no mail"),
     (&["retention."], "this version deletes nothing by itself"),
+    (&["http.trusted_proxies"], "this version takes the nearest address for the client's"),
+    (&["http.upload_limit_bytes"], "this version takes no uploads"),
     (&["telemetry.sentry_dsn"], "this version reports no errors"),
     (&["telemetry.otlp_endpoint"], "this version sends no traces"),
 ];

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use futures::lock::{Mutex, MutexGuard};
+use futures::lock::{MappedMutexGuard, Mutex, MutexGuard};
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -10,33 +10,37 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// A few connections, each used by one statement at a time.
 ///
 /// They never go stale, for there is no network, and a statement whose reader goes away is reset
-/// by the connection's own thread: giving one back takes nothing.
+/// by the connection's own thread: giving one back takes nothing. Each is opened when as many are
+/// needed at once.
 pub(in crate::persistence) struct Readers {
-    connections: Vec<Mutex<SqliteConnection>>,
+    options: SqliteConnectOptions,
+    connections: Vec<Mutex<Option<SqliteConnection>>>,
     free: Semaphore,
 }
 
 /// A connection that is given back when this is dropped.
 pub(in crate::persistence) struct Borrowed<'a> {
     // Dropped first: whoever gets the permit finds a connection unlocked.
-    connection: MutexGuard<'a, SqliteConnection>,
+    connection: MappedMutexGuard<'a, Option<SqliteConnection>, SqliteConnection>,
     _permit: SemaphorePermit<'a>,
 }
 
 impl Readers {
-    pub(super) async fn open(options: &SqliteConnectOptions, count: u32) -> sqlx::Result<Self> {
-        let mut connections = Vec::new();
-        for _ in 0..count {
-            connections.push(Mutex::new(options.connect().await?));
-        }
-        let free = Semaphore::new(connections.len());
-        Ok(Self { connections, free })
+    pub(super) fn new(options: SqliteConnectOptions, count: usize) -> Self {
+        let connections = (0..count).map(|_| Mutex::new(None)).collect();
+        Self { options, connections, free: Semaphore::new(count) }
     }
 
     /// Waits for a free connection.
     pub(in crate::persistence) async fn acquire(&self) -> Result<Borrowed<'_>, DbErr> {
         let permit = self.free.acquire().await.map_err(|_| closed())?;
-        let connection = self.connections.iter().find_map(Mutex::try_lock).ok_or_else(closed)?;
+        // The first that is free: those that are open come before those that are not.
+        let mut free = self.connections.iter().find_map(Mutex::try_lock).ok_or_else(closed)?;
+        let connection = match free.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await.map_err(unreachable)?,
+        };
+        let connection = MutexGuard::map(free, |free| free.insert(connection));
         Ok(Borrowed { connection, _permit: permit })
     }
 
@@ -58,6 +62,10 @@ impl DerefMut for Borrowed<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
+}
+
+fn unreachable(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
 fn closed() -> DbErr {

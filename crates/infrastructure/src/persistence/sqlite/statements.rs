@@ -3,13 +3,9 @@
 //! `SeaORM` brings a pool, which pings a connection each time it is given back: one more hop to
 //! the thread of the connection for every statement, where most statements take less than that.
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
-};
+use sea_orm::{DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
 use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Executor, Sqlite, SqliteConnection, query::Query};
-
-use crate::persistence::Transaction;
 
 pub(in crate::persistence) async fn execute(
     connection: &mut SqliteConnection,
@@ -42,14 +38,8 @@ pub(in crate::persistence) async fn query_all(
     Ok(rows.into_iter().map(QueryResult::from).collect())
 }
 
-/// A statement that begins or ends something, kept prepared.
-pub(super) async fn control(transaction: &Transaction, sql: &'static str) -> Result<(), DbErr> {
-    let statement = Statement::from_string(DbBackend::Sqlite, sql);
-    transaction.execute_raw(statement).await.map(drop)
-}
-
 /// Every value is bound; the text comes from `SeaORM`'s builders and from this crate.
-fn prepared(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
+pub(super) fn prepared(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
     let values = statement.values.unwrap_or(Values(Vec::new()));
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
@@ -60,4 +50,16 @@ fn failed_write(error: sqlx::Error) -> DbErr {
 
 fn failed_read(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+/// One trip for several statements: sqlx binds the values to them in their order, and adds up
+/// their rows.
+pub(in crate::persistence) fn joined(statements: Vec<Statement>) -> Statement {
+    let mut sql = Vec::with_capacity(statements.len());
+    let mut values = Vec::new();
+    for statement in statements {
+        sql.push(statement.sql);
+        values.extend(statement.values.into_iter().flatten());
+    }
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql.join("; "), values)
 }

@@ -7,18 +7,18 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
 use async_trait::async_trait;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, future::BoxFuture, lock};
 use repartee_application::ports::PortError;
 use sea_orm::DbErr;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{file_lock::FileLock, statements::control};
+use super::{file_lock::FileLock, session::Session};
 use crate::persistence::{
     connection::{Transaction, TransactionOf},
     error::database,
@@ -28,6 +28,12 @@ use crate::persistence::{
 const MAX_BATCH: usize = 64;
 /// Writes that wait before those who ask for more have to.
 const MAX_WAITING: usize = 1024;
+
+const BEGIN: &str = "BEGIN IMMEDIATE;";
+const BEGIN_BATCH: &str = "BEGIN IMMEDIATE; SAVEPOINT job;";
+const KEEP: &str = "RELEASE job; SAVEPOINT job;";
+/// A savepoint that was rolled back is open again.
+const UNDO: &str = "ROLLBACK TO job;";
 
 pub(in crate::persistence) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
@@ -116,13 +122,14 @@ where
 }
 
 async fn serve(connection: SqliteConnection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
-    let transaction = Transaction(TransactionOf::Sqlite(connection.into()));
+    let session = Arc::new(lock::Mutex::new(Session::new(connection)));
+    let transaction = Transaction(TransactionOf::Sqlite(Arc::clone(&session)));
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let committed = commit(&transaction, &mut batch).await;
+        let committed = commit(&session, &transaction, &mut batch).await;
         if committed.is_err() {
             // Fails where SQLite undid the transaction itself, which is as good.
-            drop(control(&transaction, "ROLLBACK").await);
+            drop(session.lock().await.control("ROLLBACK").await);
         }
         for job in batch.drain(..) {
             job.answer(&committed);
@@ -130,26 +137,38 @@ async fn serve(connection: SqliteConnection, mut jobs: mpsc::Receiver<Box<dyn Jo
     }
 }
 
-async fn commit(transaction: &Transaction, batch: &mut [Box<dyn Job>]) -> Result<(), DbErr> {
+async fn commit(
+    session: &lock::Mutex<Session>,
+    transaction: &Transaction,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), DbErr> {
     if let [job] = batch {
-        control(transaction, "BEGIN IMMEDIATE").await?;
-        let end = if job.run(transaction).await { "COMMIT" } else { "ROLLBACK" };
-        return control(transaction, end).await;
-    }
-    // Two statements in one go: each goes to the thread of the connection and back.
-    let mut next = "BEGIN IMMEDIATE; SAVEPOINT job";
-    for job in batch {
-        control(transaction, next).await?;
-        // A savepoint that was rolled back is open again.
-        next = if job.run(transaction).await {
-            "RELEASE job; SAVEPOINT job"
-        } else {
-            "ROLLBACK TO job"
+        session.lock().await.put_ahead(BEGIN);
+        let is_kept = job.run(transaction).await;
+        let mut session = session.lock().await;
+        session.intact()?;
+        return match session.ahead() {
+            BEGIN => Ok(()),
+            _ => session.control(if is_kept { "COMMIT" } else { "ROLLBACK" }).await,
         };
     }
-    // A savepoint that is open is committed with the rest.
-    let end = if next == "ROLLBACK TO job" { "ROLLBACK TO job; COMMIT" } else { "COMMIT" };
-    control(transaction, end).await
+    session.lock().await.put_ahead(BEGIN_BATCH);
+    for job in batch {
+        let is_kept = job.run(transaction).await;
+        let mut session = session.lock().await;
+        session.intact()?;
+        // A job that ran no statement leaves what is ahead to the next one.
+        if session.ahead().is_empty() {
+            session.put_ahead(if is_kept { KEEP } else { UNDO });
+        }
+    }
+    let mut session = session.lock().await;
+    match session.ahead() {
+        BEGIN_BATCH => Ok(()),
+        UNDO => session.control("ROLLBACK TO job; COMMIT").await,
+        // A savepoint that is open is committed with the rest.
+        _ => session.control("COMMIT").await,
+    }
 }
 
 fn gone() -> PortError {
