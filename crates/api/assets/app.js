@@ -24,11 +24,11 @@ const randomKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (
 
 /** Whatever went wrong with a request, in the server's words where it said something. Status 0: no answer. */
 class Problem extends Error {
-  constructor({ status = 0, code = '', title = '', detail = '', errors = [], generation_id: generationId }, retryAfter) {
+  constructor({ status = 0, code = '', title = '', detail = '', errors = [] }, retryAfter) {
     const text = detail || title;
     const saysWhen = !retryAfter || text.includes(String(retryAfter));
     super(saysWhen ? text : `${text} Try again in ${retryAfter} second${retryAfter === 1 ? '' : 's'}.`);
-    Object.assign(this, { status, code, errors, generationId, retryAfter });
+    Object.assign(this, { status, code, errors, retryAfter });
   }
 
   static async of(response) {
@@ -458,11 +458,8 @@ function drawMessage(part, message, problem) {
   const { role, status } = message;
   const content = message.content ?? '';
   part.article.classList.toggle('writing', status === 'streaming');
-  if (role === 'user') {
-    part.body.replaceChildren(el('p', { dir: 'auto', textContent: content }));
-  } else {
-    renderMarkdown(part.body, content);
-  }
+  if (role === 'user') part.body.replaceChildren(el('p', { dir: 'auto', textContent: content }));
+  else renderMarkdown(part.body, content);
   const cutShort = message.finish_reason === 'length' ? 'Cut off at the length limit' : '';
   const outcome = problem?.detail || problem?.title || OUTCOMES[status] || cutShort;
   const notes = outcome ? [el('span', { className: status, textContent: outcome })] : [];
@@ -496,7 +493,7 @@ async function fetchMessages(id, cursor) {
 }
 
 /** Brings the newest messages up to date, and listens to the reply that is being written, if any. */
-async function refreshMessages(generationId) {
+async function refreshMessages() {
   const current = view;
   if (!current.id) return [];
   const { messages, older } = await fetchMessages(current.id);
@@ -506,8 +503,9 @@ async function refreshMessages(generationId) {
   $('older').hidden = !current.older;
   stick();
   const newest = messages.at(-1);
-  const running = newest?.generation_id ?? generationId;
-  if (newest?.status === 'streaming' && running) run(newTurn({ generationId: running, reply: view.parts.get(newest.id) })).catch(report);
+  if (newest?.status === 'streaming') {
+    run(newTurn({ generationId: newest.generation_id, reply: view.parts.get(newest.id) })).catch(report);
+  }
   return messages;
 }
 
@@ -616,8 +614,7 @@ async function connect(turn, { lastId }) {
   }
   if (!navigator.onLine) throw Problem.unreachable();
   turn.conversationId ??= await createConversation(turn);
-  // From here on the server may have the question, and posting it again might ask and bill twice: this server
-  // doesn't look at the key.
+  // From here on the server may have the question. It ignores the key, so a second post could mean a second bill.
   turn.sent = true;
   headers['Idempotency-Key'] = turn.key;
   const body = { content: turn.content };
@@ -643,6 +640,7 @@ async function createConversation(turn) {
   return created.id;
 }
 
+/** Tells the stored question of a turn from those that were there before it. */
 const isQuestion = ({ content, known }) => (message) =>
   message.role === 'user' && message.content === content && !known.has(message.id);
 
@@ -694,13 +692,13 @@ function discard({ question, reply }) {
 
 async function recover(turn, error) {
   turn.reply.article.classList.remove('writing');
-  if (turn.generationId) return report(error, { label: 'Reconnect', run: () => refreshMessages() });
+  if (turn.generationId) return report(error, { label: 'Reconnect', run: refreshMessages });
   discard(turn);
   // A model may fail after the message was stored: only the server knows whether it has to be sent again.
-  const messages = await refreshMessages(error.generationId).catch(() => null);
+  const messages = await refreshMessages().catch(() => null);
   if (!messages?.some(isQuestion(turn)) && !$('input').value) setInput(turn.content);
   if (messages) report(error);
-  else notify(UNCERTAIN, { label: 'Check', run: () => refreshMessages() });
+  else notify(UNCERTAIN, { label: 'Check', run: refreshMessages });
 }
 
 function leave() {
@@ -722,8 +720,8 @@ function stop() {
   else if (turn.waiting) turn.controller.abort();
 }
 
-async function cancel(turn) {
-  await api(`generations/${turn.generationId}/cancel`, { method: 'POST' }).catch((problem) => {
+function cancel(turn) {
+  return api(`generations/${turn.generationId}/cancel`, { method: 'POST' }).catch((problem) => {
     turn.stopping = false;
     drawComposer();
     throw problem;
@@ -855,7 +853,7 @@ function showAuth(text = '') {
 
 function showApp() {
   const { user } = session.get();
-  $('account').textContent = user?.email ?? user?.username ?? '';
+  $('account').textContent = user?.email ?? '';
   $('auth').hidden = true;
   $('app').hidden = false;
   checkHealth();

@@ -31,7 +31,8 @@ const PING_LINE: &[u8] = b": ping\n";
 /// reconnecting.
 const PREAMBLE: &[u8] = b": ping\nretry: 3000\n\n";
 
-const INTERRUPTED: &str = ":end";
+/// Before the number in an `interrupted` event's id: the number reads the same.
+const INTERRUPTED: &str = "0";
 
 /// Names an event: its generation and its number, and whether it was an `interrupted` one. That
 /// may be told to a reader under a higher number than it is stored with, so that the number alone
@@ -59,11 +60,8 @@ pub(crate) fn last_event_id(
 impl EventId {
     fn parse(text: &str) -> Option<Self> {
         let (generation, rest) = text.split_once(':')?;
-        let (seq, is_interrupted) = match rest.strip_suffix(INTERRUPTED) {
-            Some(seq) => (seq, true),
-            None => (rest, false),
-        };
-        Some(Self { generation: generation.parse().ok()?, seq: seq.parse().ok()?, is_interrupted })
+        let is_interrupted = rest.len() > INTERRUPTED.len() && rest.starts_with(INTERRUPTED);
+        Some(Self { generation: generation.parse().ok()?, seq: rest.parse().ok()?, is_interrupted })
     }
 }
 
@@ -132,7 +130,7 @@ impl MessageBody for SseBody {
 fn frame(event: &LoggedEvent) -> Bytes {
     let mark = if event.kind == EventKind::Interrupted { INTERRUPTED } else { "" };
     let (id, seq, kind) = (event.generation, event.seq, event.kind.as_str());
-    let head = format!("id: {id}:{seq}{mark}\nevent: {kind}\ndata: ");
+    let head = format!("id: {id}:{mark}{seq}\nevent: {kind}\ndata: ");
     let mut frame = Vec::with_capacity(head.len() + event.data.len() + 2);
     frame.extend_from_slice(head.as_bytes());
     frame.extend_from_slice(&event.data);
@@ -157,7 +155,7 @@ mod tests {
         let id = EventId { generation: GENERATION, seq: 7, is_interrupted: false };
         assert_eq!(EventId::parse(&format!("{GENERATION}:7")), Some(id));
         let end = EventId { is_interrupted: true, ..id };
-        assert_eq!(EventId::parse(&format!("{GENERATION}:7:end")), Some(end));
+        assert_eq!(EventId::parse(&format!("{GENERATION}:07")), Some(end));
         for text in ["", ":", "7", "x:7", &format!("{GENERATION}:"), &format!("{GENERATION}:-1")] {
             assert_eq!(EventId::parse(text), None, "{text}");
         }

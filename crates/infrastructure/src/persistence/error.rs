@@ -33,6 +33,11 @@ pub(super) fn taken(
     }
 }
 
+/// Whether what a row points at is not there (any more).
+pub(super) fn is_dangling(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
 /// SQLite names the columns of the index that was violated, PostgreSQL its name.
 fn violated(error: &DbErr, table: &str, columns: &[(&str, &'static str)]) -> Option<&'static str> {
     let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() else { return None };

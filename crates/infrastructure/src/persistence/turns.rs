@@ -9,13 +9,12 @@ mod leases;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_application::ports::{
-    Checkpoint, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn, Orphan, PortError,
+    Checkpoint, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn, Orphan, PastMessage, PortError,
     StoredGeneration, TurnBegun, TurnRepository,
 };
-use repartee_domain::{
-    ConversationId, GenerationId, MessageId, UserId, messages::Message, replies::Generation,
-};
+use repartee_domain::{ConversationId, GenerationId, MessageId, UserId, replies::Generation};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use uuid::Uuid;
 
 use super::{
     Database,
@@ -112,16 +111,23 @@ impl TurnRepository for SeaTurnRepository {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, PortError> {
+    ) -> Result<Vec<PastMessage>, PortError> {
         let mut rows = messages::owned_by(owner)
+            .select_only()
+            .columns([message::Column::Id, message::Column::Role, message::Column::Content])
             .filter(message::Column::ConversationId.eq(conversation.as_uuid()))
             .order_by_desc(message::Column::Id)
             .limit(u64::from(limit));
         if let Some(before) = before {
             rows = rows.filter(message::Column::Id.lt(before.as_uuid()));
         }
-        let rows = rows.all(self.db.reader()).await.map_err(database)?;
-        rows.into_iter().map(Message::try_from).collect()
+        let rows: Vec<(Uuid, String, String)> =
+            rows.into_tuple().all(self.db.reader()).await.map_err(database)?;
+        rows.into_iter()
+            .map(|(id, role, content)| {
+                Ok(PastMessage { id: MessageId::from_uuid(id), role: parsed(&role)?, content })
+            })
+            .collect()
     }
 }
 

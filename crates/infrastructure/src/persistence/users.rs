@@ -9,7 +9,8 @@ use repartee_domain::{
     accounts::{Email, LoginSession, Profile, User, Username},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, QueryTrait, sea_query::Expr,
 };
 use secrecy::ExposeSecret;
 
@@ -49,17 +50,14 @@ impl UserRepository for SeaUserRepository {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    Entity::insert(user.into_active_model())
-                        .exec_without_returning(tx)
-                        .await
-                        .map_err(taken(TABLE, &UNIQUE))?;
+                    let backend = tx.get_database_backend();
+                    let mut statements =
+                        vec![Entity::insert(user.into_active_model()).build(backend)];
                     if let Some(session) = session {
-                        login_session::Entity::insert(session.into_active_model())
-                            .exec_without_returning(tx)
-                            .await
-                            .map_err(database)?;
+                        let insert = login_session::Entity::insert(session.into_active_model());
+                        statements.push(insert.build(backend));
                     }
-                    Ok(())
+                    tx.execute_all(statements).await.map(drop).map_err(taken(TABLE, &UNIQUE))
                 })
             })
             .await

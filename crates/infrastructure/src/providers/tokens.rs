@@ -28,10 +28,7 @@ struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        Self {
-            hashers: [RandomState::new(), RandomState::new()],
-            known: Cache::new(REMEMBERED),
-        }
+        Self { hashers: [RandomState::new(), RandomState::new()], known: Cache::new(REMEMBERED) }
     }
 }
 

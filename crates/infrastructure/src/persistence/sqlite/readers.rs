@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// by the connection's own thread: giving one back takes nothing. Each is opened when as many are
 /// needed at once.
 pub(in crate::persistence) struct Readers {
-    options: SqliteConnectOptions,
+    options: Box<SqliteConnectOptions>,
     connections: Vec<Mutex<Option<SqliteConnection>>>,
     free: Semaphore,
 }
@@ -28,7 +28,7 @@ pub(in crate::persistence) struct Borrowed<'a> {
 impl Readers {
     pub(super) fn new(options: SqliteConnectOptions, count: usize) -> Self {
         let connections = (0..count).map(|_| Mutex::new(None)).collect();
-        Self { options, connections, free: Semaphore::new(count) }
+        Self { options: options.into(), connections, free: Semaphore::new(count) }
     }
 
     /// Waits for a free connection.

@@ -4,7 +4,10 @@ use std::mem;
 
 use futures::TryStreamExt;
 use sea_orm::{DbBackend, DbErr, RuntimeErr, Statement};
-use sqlx::{Either, Executor, SqliteConnection, sqlite::{SqliteQueryResult, SqliteRow}};
+use sqlx::{
+    Either, Executor, SqliteConnection,
+    sqlite::{SqliteQueryResult, SqliteRow},
+};
 
 use super::statements::prepared;
 

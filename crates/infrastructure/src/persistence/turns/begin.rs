@@ -5,9 +5,13 @@ use std::sync::Arc;
 use repartee_application::ports::{NewTurn, PortError, TurnBegun};
 use repartee_domain::{
     ConversationId, GenerationId, UserId,
+    conversations::ConversationStatusName,
     replies::{Generation, GenerationState},
 };
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    QueryTrait,
+};
 use uuid::Uuid;
 
 use crate::persistence::{
@@ -17,22 +21,29 @@ use crate::persistence::{
         generation::{Column, Entity, Model},
         message,
     },
-    error::{database, taken},
+    error::{database, is_dangling, taken},
     messages,
 };
 
 /// What is taken where a reply is being written in the conversation.
 const THE_TURN: &str = "conversation";
+/// The conversation, two messages, the generation.
+const ROWS: u64 = 4;
 
 pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun, PortError> {
     let turn = Arc::new(turn);
     loop {
         let this = Arc::clone(&turn);
-        let begun = db.write(move |tx| Box::pin(async move { store(tx, &this).await })).await;
-        if !matches!(begun, Err(PortError::Taken { field: THE_TURN })) {
-            return begun;
+        match db.write(move |tx| Box::pin(async move { store(tx, &this).await })).await {
+            Ok(()) => return Ok(TurnBegun::Begun),
+            Err(PortError::Stale) => return Ok(TurnBegun::ConversationClosed),
+            Err(PortError::Taken { field: THE_TURN }) => {}
+            Err(error) => return Err(error),
         }
         let Generation { owner, conversation, .. } = turn.generation;
+        if !is_open(db, owner, conversation).await? {
+            return Ok(TurnBegun::ConversationClosed);
+        }
         if let Some(other) = running(db, owner, conversation).await? {
             return Ok(TurnBegun::ReplyInProgress(other));
         }
@@ -41,25 +52,44 @@ pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun
 }
 
 /// That only one reply is written at a time is the unique index's business, which holds against
-/// any number of processes.
-async fn store(tx: &Transaction, turn: &NewTurn) -> Result<TurnBegun, PortError> {
+/// any number of processes. [`PortError::Stale`] where the conversation takes no messages.
+async fn store(tx: &Transaction, turn: &NewTurn) -> Result<(), PortError> {
     let Generation { owner, conversation, .. } = turn.generation;
+    let backend = tx.get_database_backend();
     let moved = messages::last_message(conversation, turn.question.created_at)
-        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
-        .exec(tx)
-        .await
-        .map_err(database)?;
-    if moved.rows_affected == 0 {
-        return Ok(TurnBegun::ConversationClosed);
-    }
+        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()));
     let messages = [&turn.question, &turn.reply]
         .map(|message| message::Model::from(message.clone()).into_active_model());
-    message::Entity::insert_many(messages).exec_without_returning(tx).await.map_err(database)?;
-    Entity::insert(row(turn).into_active_model())
-        .exec_without_returning(tx)
+    let statements = vec![
+        moved.build(backend),
+        message::Entity::insert_many(messages).build(backend),
+        Entity::insert(row(turn).into_active_model()).build(backend),
+    ];
+    match tx.execute_all(statements).await {
+        Ok(ROWS) => Ok(()),
+        Ok(_) => Err(PortError::Stale),
+        // The conversation was deleted.
+        Err(error) if is_dangling(&error) => Err(PortError::Stale),
+        Err(error) => Err(taken("generations", &[("conversation_id", THE_TURN)])(error)),
+    }
+}
+
+async fn is_open(
+    db: &Database,
+    owner: UserId,
+    conversation: ConversationId,
+) -> Result<bool, PortError> {
+    let id: Option<Uuid> = conversation::Entity::find()
+        .select_only()
+        .column(conversation::Column::Id)
+        .filter(conversation::Column::Id.eq(conversation.as_uuid()))
+        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
+        .filter(conversation::Column::Status.eq(ConversationStatusName::Active.as_str()))
+        .into_tuple()
+        .one(db.reader())
         .await
-        .map_err(taken("generations", &[("conversation_id", THE_TURN)]))?;
-    Ok(TurnBegun::Begun)
+        .map_err(database)?;
+    Ok(id.is_some())
 }
 
 pub(super) async fn running(

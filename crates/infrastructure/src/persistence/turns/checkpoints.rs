@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use repartee_application::ports::{Checkpoint, EventKind, LoggedEvent, PortError};
 use repartee_domain::{GenerationId, replies::GenerationState};
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, InsertMany, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, UpdateMany,
     sea_query::{Expr, OnConflict, Query},
 };
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use super::encoding::{decode, encode};
 use crate::persistence::{
     Database, Transaction,
     entity::{
-        checkpoint::{Column, Entity, Model},
+        checkpoint::{ActiveModel, Column, Entity, Model},
         generation,
     },
     error::database,
@@ -51,12 +52,20 @@ pub(super) async fn store(db: &Database, checkpoints: Vec<Checkpoint>) -> Result
     let rows = checkpoints.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     db.write(move |tx| {
         Box::pin(async move {
+            let backend = tx.get_database_backend();
             for rows in rows.chunks(ROWS) {
                 let states = running(tx, rows).await?;
+                if states.is_empty() {
+                    continue;
+                }
                 let rows = rows.iter().filter(|row| states.contains_key(&row.generation_id));
-                insert(tx, rows.cloned()).await?;
+                let mut statements = vec![insertion(rows.cloned()).build(backend)];
                 let queued = |id: &Uuid| states.get(id) == Some(&GenerationState::Queued);
-                mark_streaming(tx, begun.iter().copied().filter(queued).collect()).await?;
+                let begun: Vec<Uuid> = begun.iter().copied().filter(queued).collect();
+                if !begun.is_empty() {
+                    statements.push(streaming(begun).build(backend));
+                }
+                tx.execute_all(statements).await.map_err(database)?;
             }
             Ok(())
         })
@@ -66,19 +75,11 @@ pub(super) async fn store(db: &Database, checkpoints: Vec<Checkpoint>) -> Result
 
 /// Stores checkpoints of replies that are running or end in this transaction. One that is stored
 /// a second time, because its writer could not know that it was stored, replaces the first.
-pub(super) async fn insert(
-    tx: &Transaction,
-    rows: impl IntoIterator<Item = Model>,
-) -> Result<(), PortError> {
+pub(super) fn insertion(rows: impl IntoIterator<Item = Model>) -> InsertMany<ActiveModel> {
     let again = OnConflict::columns([Column::GenerationId, Column::FirstSeq])
         .update_columns([Column::LastSeq, Column::Events, Column::Text])
         .to_owned();
-    Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
-        .on_conflict(again)
-        .exec_without_returning(tx)
-        .await
-        .map(drop)
-        .map_err(database)
+    Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model)).on_conflict(again)
 }
 
 /// Which of the generations are not over. On PostgreSQL none of them ends before this transaction
@@ -101,17 +102,10 @@ async fn running(
     states.into_iter().map(|(id, state)| Ok((id, parsed(&state)?))).collect()
 }
 
-async fn mark_streaming(tx: &Transaction, generations: Vec<Uuid>) -> Result<(), PortError> {
-    if generations.is_empty() {
-        return Ok(());
-    }
+fn streaming(generations: Vec<Uuid>) -> UpdateMany<generation::Entity> {
     generation::Entity::update_many()
         .col_expr(generation::Column::State, Expr::value(GenerationState::Streaming.as_str()))
         .filter(generation::Column::Id.is_in(generations))
-        .exec(tx)
-        .await
-        .map(drop)
-        .map_err(database)
 }
 
 pub(super) async fn events_after(

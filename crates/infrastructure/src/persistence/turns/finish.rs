@@ -6,8 +6,8 @@ use repartee_domain::{
     replies::{Ended, Outcome},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    UpdateMany, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel,
+    QueryFilter, QueryTrait, UpdateMany, sea_query::Expr,
 };
 
 use super::checkpoints;
@@ -17,7 +17,7 @@ use crate::persistence::{
         generation::{ActiveModel, Column, Entity},
         message,
     },
-    error::database,
+    error::{database, is_dangling},
     stored::corrupt,
 };
 
@@ -45,11 +45,18 @@ pub(super) async fn finish_turn(db: &Database, turn: FinishedTurn) -> Result<(),
     let unsaved = unsaved.map(checkpoints::row).transpose()?;
     db.write(move |tx| {
         Box::pin(async move {
-            if end.exec(tx).await.map_err(database)?.rows_affected == 0 {
-                return Err(PortError::Stale);
+            let backend = tx.get_database_backend();
+            // The message first: whoever deletes the conversation locks them in this order too.
+            let mut statements = vec![written.build(backend), end.build(backend)];
+            statements.extend(unsaved.map(|row| checkpoints::insertion([row]).build(backend)));
+            let rows = statements.len() as u64;
+            match tx.execute_all(statements).await {
+                Ok(written) if written == rows => Ok(()),
+                Ok(_) => Err(PortError::Stale),
+                // The generation was deleted.
+                Err(error) if is_dangling(&error) => Err(PortError::Stale),
+                Err(error) => Err(database(error)),
             }
-            written.exec(tx).await.map_err(database)?;
-            checkpoints::insert(tx, unsaved).await
         })
     })
     .await
