@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a reply's events stay replayable after its end.
-const REPLAYABLE: Duration = Duration::from_secs(10 * 60);
+const REPLAYABLE: Duration = Duration::from_mins(10);
 /// Short, for the model in the process does best with short answers.
 const DEFAULT_SYSTEM_MESSAGE: &str =
     "You are a helpful AI assistant. Answer in short, clear sentences.";

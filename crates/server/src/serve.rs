@@ -42,7 +42,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), StartError> {
         () = application.drain() => {}
         () = stop.wait() => application.interrupt().await,
     }
-    let (_, ended) = tokio::join!(handle.stop(true), server);
+    let ((), ended) = tokio::join!(handle.stop(true), server);
     ended.map_err(StartError::Io)?;
     application.close().await?;
     tracing::info!("stopped");

@@ -261,7 +261,12 @@ async fn a_panic_breaks_off_one_reply_and_no_more() {
 
     for _ in 0..2 {
         let mut stream = fixture.ask(request("Hi")).await.unwrap();
-        assert_eq!(stream.next().await.unwrap().unwrap(), text("a"));
+        // The place of the reply before may be freed a moment after its end was read.
+        let mut first = stream.next().await.unwrap().unwrap();
+        while matches!(first, ChatChunk::Queued { .. }) {
+            first = stream.next().await.unwrap().unwrap();
+        }
+        assert_eq!(first, text("a"));
         assert!(matches!(stream.next().await, Some(Err(ModelError::Broken(_)))));
         assert!(stream.next().await.is_none());
     }

@@ -10,8 +10,8 @@ use super::{Environment, SettingsError};
 
 /// RFC 7518, 3.2: a key of HS256 is as long as its hash.
 pub(super) const SECRET_BYTES: usize = 32;
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone)]
 pub struct AuthSettings {

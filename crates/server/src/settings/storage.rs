@@ -9,7 +9,7 @@ use super::database_url;
 use super::layers::Layers;
 use super::reader::Reader;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {

@@ -53,6 +53,11 @@ impl Client {
             .tcp_nodelay(true)
             // Another host would be sent the question, and the key.
             .redirect(redirect::Policy::none());
+        if base.scheme() == "http" {
+            // No redirect is followed, so that no certificate is ever looked at: reading the
+            // system's would take most of the time that the server takes to start.
+            builder = builder.tls_certs_only([]);
+        }
         if is_loopback(&base) {
             // HTTP_PROXY is meant for the world outside; a proxy's own loopback is another one.
             builder = builder.no_proxy();

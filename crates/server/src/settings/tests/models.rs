@@ -31,7 +31,7 @@ fn a_model_says_what_it_is_and_the_rest_is_as_for_all() {
     let limits = TimeLimits {
         first_token: Duration::from_secs(30),
         idle: Duration::from_secs(30),
-        total: Duration::from_secs(600),
+        total: Duration::from_mins(10),
     };
     let fast = ModelSettings {
         id: "fast".to_owned(),
