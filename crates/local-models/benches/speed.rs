@@ -1,7 +1,8 @@
-//! How fast the real model is on this machine:
-//! `cargo test --release -p repartee-local-models --test speed -- --ignored --nocapture`
+//! How fast the real model is on this machine, which should have nothing else to do:
+//! `cargo bench -p repartee-local-models`
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made has nothing to say")]
+#![expect(clippy::print_stdout, reason = "what it measures is for whoever runs it")]
 
 use std::{fs, path::Path, time::Instant};
 
@@ -50,9 +51,8 @@ async fn ask(model: &LocalChatModel, content: &str, max_tokens: u32) -> (u32, f6
     (usage.0, first, usage.1, started.elapsed().as_secs_f64() - first)
 }
 
-#[ignore = "a measurement, for an otherwise idle machine"]
-#[tokio::test]
-async fn speed() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/models"));
     let started = Instant::now();
     let model = LocalChatModel::start(LocalModelSettings::in_folder(folder));
