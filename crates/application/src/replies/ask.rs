@@ -1,6 +1,6 @@
 //! Asking models until one begins to answer.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use futures::{
     StreamExt,
@@ -9,7 +9,11 @@ use futures::{
 use repartee_domain::replies::Failure;
 use tokio::time::{sleep, timeout};
 
-use super::{ReplyPorts, draft::Draft, runner::Job};
+use super::{
+    Shared,
+    draft::Draft,
+    runner::{CHECKPOINT, Job},
+};
 use crate::{
     models::Model,
     ports::{ChatChunk, ModelError},
@@ -36,16 +40,16 @@ enum Refusal {
 /// Asks the models in order, each as often as its policy says. Only what happens before the
 /// first piece of text is tried again: nobody gets the same text twice.
 pub(super) async fn ask(
+    shared: &Shared,
     job: &Job,
     draft: &mut Draft,
     attempts: &mut u32,
-    ports: &ReplyPorts,
 ) -> Result<Answering, Failure> {
     let mut failure = Failure::ModelUnavailable;
     for model in &job.models {
         for attempt in 1.. {
             *attempts += 1;
-            let answer = once(model, job, draft, ports).await;
+            let answer = once(shared, model, job, draft).await;
             let refusal = match answer {
                 Ok((chunks, first)) => {
                     return Ok(Answering { model: model.clone(), chunks, first });
@@ -54,7 +58,7 @@ pub(super) async fn ask(
             };
             failure = refusal.failure();
             let wait = refusal.is_worth_another_try().then(|| {
-                model.retry.wait_after(attempt, ports.ids.fraction(), refusal.retry_after())
+                model.retry.wait_after(attempt, shared.ports.ids.fraction(), refusal.retry_after())
             });
             tracing::warn!(
                 model = model.id,
@@ -64,7 +68,7 @@ pub(super) async fn ask(
                 "the model did not answer: {failure}"
             );
             match wait.flatten() {
-                Some(wait) => sleep(wait).await,
+                Some(wait) => patiently(sleep(wait), shared, draft).await,
                 None => break,
             }
         }
@@ -74,22 +78,24 @@ pub(super) async fn ask(
 
 /// One attempt, up to the first piece of text.
 async fn once(
+    shared: &Shared,
     model: &Model,
     job: &Job,
     draft: &mut Draft,
-    ports: &ReplyPorts,
 ) -> Result<(Chunks, Vec<Result<ChatChunk, ModelError>>), Refusal> {
     let limit = model.limits.first_token;
     // Others' replies are no silence of this one's model: the total limit is enough for waiting.
     let mut is_queued = false;
-    let asked = timeout(limit, model.provider.stream(job.request(model))).await;
+    let asking = timeout(limit, model.provider.stream(job.request(model)));
+    let asked = patiently(asking, shared, draft).await;
     let stream = asked.map_err(|_| Refusal::TimedOut)?.map_err(Refusal::Error)?;
     let mut chunks = stream.ready_chunks(MOST_AT_ONCE);
     loop {
         let next = if is_queued {
-            chunks.next().await
+            patiently(chunks.next(), shared, draft).await
         } else {
-            timeout(limit, chunks.next()).await.map_err(|_| Refusal::TimedOut)?
+            let waiting = timeout(limit, chunks.next());
+            patiently(waiting, shared, draft).await.map_err(|_| Refusal::TimedOut)?
         };
         let Some(next) = next else {
             return Err(Refusal::Error(ModelError::Broken(
@@ -101,7 +107,7 @@ async fn once(
             match chunk {
                 Ok(ChatChunk::Queued { position }) => {
                     is_queued = true;
-                    draft.queued(position, ports);
+                    draft.queued(position, &shared.ports);
                 }
                 Err(error) if first.is_empty() => return Err(Refusal::Error(error)),
                 chunk => first.push(chunk),
@@ -111,6 +117,16 @@ async fn once(
             return Ok((chunks, first));
         }
     }
+}
+
+/// Waits, and has what was told so far stored where that takes long.
+async fn patiently<T>(waiting: impl Future<Output = T>, shared: &Shared, draft: &mut Draft) -> T {
+    let mut waiting = pin!(waiting);
+    if let Ok(done) = timeout(CHECKPOINT, &mut waiting).await {
+        return done;
+    }
+    draft.checkpoint(&shared.checkpointer);
+    waiting.await
 }
 
 impl Refusal {

@@ -25,7 +25,7 @@ use crate::{
 /// No two text events are closer than this: what a fast model sends in between becomes one.
 const DELTA_GAP: Duration = Duration::from_millis(5);
 /// What is written is stored at least this often; the commit itself takes the rest of 250 ms.
-const CHECKPOINT: Duration = Duration::from_millis(200);
+pub(super) const CHECKPOINT: Duration = Duration::from_millis(200);
 
 /// No model has more to say; a broken one might never end.
 const MOST_BYTES: usize = 4 << 20;
@@ -127,7 +127,6 @@ impl Shared {
         let cancel = self.ports.log.open(generation.id);
         let mut draft = Draft::new(generation.clone(), turn.reply.clone());
         draft.start(&self.ports);
-        draft.checkpoint(&self.checkpointer);
         let events = self.ports.log.subscribe(generation.id, 0).await.ok().flatten();
         let events = events.unwrap_or_else(|| stream::empty().boxed());
         let question = turn.question.clone();
@@ -142,7 +141,7 @@ impl Shared {
         let asked = tokio::select! {
             biased;
             outcome = &mut stop => Err(outcome),
-            asked = ask(job, draft, &mut attempts, &self.ports) => asked.map_err(Outcome::Failed),
+            asked = ask(self, job, draft, &mut attempts) => asked.map_err(Outcome::Failed),
         };
         let answering = match asked {
             Ok(answering) => answering,

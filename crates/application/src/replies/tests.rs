@@ -499,3 +499,15 @@ async fn a_beginning_that_may_be_stored_after_all_is_settled() {
     assert_eq!(error.classify().0, ErrorKind::Unavailable);
     assert_eq!(fixture.finished().ended.outcome, Outcome::Interrupted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_stored_while_the_model_is_still_thinking() {
+    let fixture = Fixture::answering([Ok(vec![Queued(3), Hang])]);
+    let _begun = fixture.send("Why?").await.unwrap();
+
+    sleep(Duration::from_millis(250)).await;
+
+    let stored = fixture.turns.0.lock().unwrap();
+    let kinds = stored.checkpoints.iter().flat_map(|(_, c)| c.events.iter().map(|e| e.kind));
+    assert!(kinds.eq([Start, InQueue]));
+}
