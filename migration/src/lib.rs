@@ -5,6 +5,8 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_first_conversation;
+mod m20261121_000002_many_subscribers;
+mod m20261121_000003_who_is_calling;
 mod table;
 
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
@@ -14,6 +16,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_first_conversation::Migration)]
+        vec![
+            Box::new(m20261121_000001_first_conversation::Migration),
+            Box::new(m20261121_000002_many_subscribers::Migration),
+            Box::new(m20261121_000003_who_is_calling::Migration),
+        ]
     }
 }

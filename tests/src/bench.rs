@@ -18,17 +18,20 @@ use self::{accounts::Registrar, process::Program};
 mod accounts;
 mod client;
 mod drive;
+mod fanout;
 mod figures;
 mod first_token;
+mod logins;
 mod process;
 mod reply;
 mod start;
 mod streams;
+mod subscribers;
 mod turns;
 mod words;
 
 /// However much goes wrong, it ends.
-const LIMIT: Duration = Duration::from_mins(20);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// Measures the server against the scripted upstream; the tables are Markdown
 #[derive(Debug, Parser)]
@@ -40,6 +43,11 @@ pub struct Options {
     /// Measure on this `postgres://` database, which should be an empty one, in place of an embedded one
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Put this `redis://` server beside it
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    #[command(flatten)]
+    load: subscribers::Load,
     /// Measure nothing else
     #[arg(long, value_enum, value_name = "NAME")]
     only: Option<Part>,
@@ -58,6 +66,12 @@ enum Part {
     Streams,
     /// From starting to healthy
     Start,
+    /// What every further reader of one reply costs
+    Fanout,
+    /// What many log-ins at once do to everybody else
+    LogIns,
+    /// Long streams and sockets at once: what is lost, and how late; only when it is asked for
+    Subscribers,
 }
 
 /// What every part has in common.
@@ -79,7 +93,8 @@ pub async fn run(options: Options) -> Result<()> {
 async fn measure(options: Options) -> Result<()> {
     let site = Site::open(options).await?;
     for part in Part::value_variants().iter().copied() {
-        if site.options.only.is_some_and(|only| only != part) {
+        let wanted = site.options.only.map_or(part != Part::Subscribers, |only| only == part);
+        if !wanted {
             continue;
         }
         let table = match part {
@@ -87,6 +102,9 @@ async fn measure(options: Options) -> Result<()> {
             Part::FirstToken => first_token::measure(&site).await.context("first token")?,
             Part::Streams => streams::measure(&site).await.context("streams")?,
             Part::Start => start::measure(&site).await.context("start")?,
+            Part::Fanout => fanout::measure(&site).await.context("fanout")?,
+            Part::LogIns => logins::measure(&site).await.context("log-ins")?,
+            Part::Subscribers => subscribers::measure(&site).await.context("subscribers")?,
         };
         writeln!(io::stdout(), "{table}")?;
     }
@@ -112,7 +130,8 @@ impl Site {
     async fn start_server(&self, name: &str) -> Result<Program> {
         let directory = self.directory.path().join(name);
         let postgres = self.options.postgres.as_deref();
-        Program::server(&self.server, &directory, postgres, self.upstream.address).await
+        let redis = self.options.redis.as_deref();
+        Program::server(&self.server, &directory, postgres, redis, self.upstream.address).await
     }
 
     fn registrar(&self, server: &Program, part: &str) -> Registrar {

@@ -3,11 +3,18 @@
 mod client;
 mod database;
 mod events;
+mod feed;
 mod process;
+mod redis;
+mod secrets;
+mod socket;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     process::{ExitStatus, Output},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -18,6 +25,9 @@ pub use self::{
     client::{Answer, Client},
     database::Engine,
     events::{Event, Events},
+    feed::Feed,
+    redis::Redis,
+    socket::{Closed, Frame, Refused, Socket},
 };
 use self::{database::TestDatabase, process::Process};
 use crate::upstream::Upstream;
@@ -25,24 +35,37 @@ use crate::upstream::Upstream;
 /// A command that doesn't end is a failure.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
+/// Replicas know each other's tokens by it.
+const SECRET: &str = "one secret for all of the replicas";
+
 /// How a server is to be started.
 #[derive(Debug, Clone)]
 pub struct Setup {
     engine: Engine,
+    redis: WhichRedis,
     variables: BTreeMap<String, String>,
 }
 
-/// Everything there is besides the process, which may come and go.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
+enum WhichRedis {
+    None,
+    Shared,
+    Own,
+}
+
+/// Everything there is besides the process, which may come and go. Clones are of the same.
+#[derive(Debug, Clone)]
 pub struct Site {
     variables: BTreeMap<String, String>,
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
+    redis: Option<Arc<Redis>>,
     // Dropped in this order, after the process.
-    _database: TestDatabase,
-    directory: TempDir,
+    _database: Arc<TestDatabase>,
+    directory: Arc<TempDir>,
 }
 
-/// A running server. Dropping it kills it and takes its data away.
+/// A running server. Dropping it kills it and takes its data away, and panics where its log has a
+/// secret in it.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
@@ -59,9 +82,33 @@ impl Setup {
             ("HOST", "127.0.0.1"),
             ("PORT", "0"),
             ("OPENAI_MODEL", "mock-echo"),
+            // One user stands for many, except where it is the limit that is tested.
+            ("REPARTEE__LIMITS__CONCURRENT_GENERATIONS", "64"),
+            ("REPARTEE__LIMITS__REQUESTS_PER_MINUTE", "0"),
+            ("REPARTEE__LIMITS__REQUESTS_PER_HOUR", "0"),
+            ("REPARTEE__LIMITS__LOGIN_PER_MINUTE", "0"),
+            ("REPARTEE__LIMITS__REGISTER_PER_HOUR", "0"),
+            ("REPARTEE__LIMITS__RESET_PER_HOUR", "0"),
+            ("REPARTEE__LIMITS__STREAMS_PER_USER", "0"),
+            ("REPARTEE__LIMITS__STREAMS_PER_ADDRESS", "0"),
+            ("REPARTEE__GUESTS__REQUESTS_PER_MINUTE", "0"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { engine, variables: variables.into() }
+        Self { engine, redis: WhichRedis::None, variables: variables.into() }
+    }
+
+    /// With the Redis that all tests share: `REPARTEE_TEST_REDIS`, or the usual port of this machine.
+    #[must_use]
+    pub fn with_redis(mut self) -> Self {
+        self.redis = WhichRedis::Shared;
+        self
+    }
+
+    /// With a Redis that may be stopped.
+    #[must_use]
+    pub fn with_own_redis(mut self) -> Self {
+        self.redis = WhichRedis::Own;
+        self
     }
 
     /// Sets an environment variable.
@@ -78,6 +125,19 @@ impl Setup {
         let database = TestDatabase::new(self.engine, directory.path());
         let upstream = Upstream::start().await;
         let mut variables = self.variables;
+        let mut redis = None;
+        match self.redis {
+            WhichRedis::None => {}
+            WhichRedis::Shared => {
+                variables.entry("REDIS_URL".to_owned()).or_insert_with(redis::shared_url);
+            }
+            WhichRedis::Own => {
+                let own = Redis::start(directory.path()).await;
+                let own = own.unwrap_or_else(|error| fail("a Redis of its own", &error));
+                variables.entry("REDIS_URL".to_owned()).or_insert_with(|| own.url());
+                redis = Some(Arc::new(own));
+            }
+        }
         for (name, value) in [
             ("DATABASE_URL", database.url.clone()),
             ("DATA_PATH", directory.path().display().to_string()),
@@ -85,11 +145,25 @@ impl Setup {
         ] {
             variables.entry(name.to_owned()).or_insert(value);
         }
-        Site { variables, upstream, _database: database, directory }
+        Site {
+            variables,
+            upstream: Arc::new(upstream),
+            redis,
+            _database: Arc::new(database),
+            directory: Arc::new(directory),
+        }
     }
 
     pub async fn start(self) -> Server {
         Server::start(self.site().await).await
+    }
+
+    /// So many servers on one database, each with a port and a directory of its own.
+    pub async fn replicas<const COUNT: usize>(self) -> [Server; COUNT] {
+        let site = self.with("JWT_SECRET", SECRET).site().await;
+        let started = (0..COUNT).map(|number| Server::start(site.replica(number)));
+        let servers = futures::future::join_all(started).await;
+        servers.try_into().unwrap_or_else(|_| unreachable!("as many as were started"))
     }
 }
 
@@ -102,6 +176,26 @@ impl Site {
             output.await.context("it doesn't end")?.context("it doesn't start")
         };
         output.await.unwrap_or_else(|error| fail(&format!("repartee {arguments:?}"), &error))
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn replica(&self, number: usize) -> Self {
+        let mut site = self.clone();
+        let directory = self.directory.path().join(format!("replica-{number}"));
+        site.set("DATA_PATH", &directory.display().to_string());
+        site
+    }
+
+    /// The Redis of its own.
+    ///
+    /// # Panics
+    /// Where the setup didn't ask for one.
+    pub fn redis(&self) -> &Redis {
+        self.redis.as_deref().unwrap_or_else(|| panic!("there is no Redis that may be stopped"))
     }
 
     /// Changes the environment of whatever starts from now on.
@@ -121,6 +215,9 @@ impl Server {
     async fn spawn(site: &Site) -> (Process, String) {
         let mut variables = site.variables.clone();
         // The line with the port is one of information.
+        for (name, value) in &variables {
+            secrets::note_variable(name, value);
+        }
         variables.entry("RUST_LOG".to_owned()).or_insert_with(|| "info".to_owned());
         let started = async {
             let process = Process::spawn(process::command(site.directory.path(), variables)?)?;
@@ -153,6 +250,18 @@ impl Server {
         self.process.logs(text).await.unwrap_or_else(|error| fail("the log", &error))
     }
 
+    /// Resident memory, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        self.process.resident_kib().unwrap_or_else(|error| fail("/proc", &error))
+    }
+
+    /// How many TCP connections of its clients the process has open.
+    pub fn connections(&self) -> usize {
+        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| fail("its port", &anyhow::anyhow!("{}", self.url)));
+        self.process.connections(port).unwrap_or_else(|error| fail("/proc", &error))
+    }
+
     /// SIGKILL.
     pub async fn kill(&mut self) {
         self.process.kill().await.unwrap_or_else(|error| fail("kill", &error));
@@ -173,6 +282,15 @@ impl Server {
         self.kill().await;
         self.earlier_log.extend(self.process.log());
         (self.process, self.url) = Self::spawn(&self.site).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One panic at a time: the test's own says more.
+        if !thread::panicking() {
+            secrets::refuse_in(&self.log());
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | model | reply |
 //! |---|---|
 //! | `mock-N-G` | N words, G ms between them; with G = 0 all of it in one write |
+//! | `mock-stamped-N-G` | N words, G ms between them, each with the microseconds since 1970 at which it left: `tok~0~@1767225600000000 ` |
 //! | `mock-echo` | the last message of the user, word by word |
 //! | `mock-count` | how many messages came and whose: `3 messages: system user assistant` |
 //! | `mock-empty` | no word |
@@ -38,6 +39,7 @@ mod plan;
 mod playback;
 mod record;
 mod server;
+pub mod stamp;
 
 /// How many requests are kept for a test to look at.
 const KEPT_REQUESTS: usize = 1_000;

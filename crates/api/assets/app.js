@@ -574,11 +574,6 @@ async function follow(turn) {
   for (let failures = 0; ; failures++) {
     let problem = Problem.unreachable();
     try {
-      if (turn.sent && !turn.generationId) {
-        const start = await findStart(turn);
-        if (turn.left) return 'left';
-        receive(turn, start);
-      }
       const response = await connect(turn, cursor);
       if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) return 'gone';
       for await (const event of readEvents(response, cursor)) {
@@ -614,7 +609,7 @@ async function connect(turn, { lastId }) {
   }
   if (!navigator.onLine) throw Problem.unreachable();
   turn.conversationId ??= await createConversation(turn);
-  // From here on the server may have the question. It ignores the key, so a second post could mean a second bill.
+  // From here on the server may have the question. Sent again under its key, it answers as it did at first.
   turn.sent = true;
   headers['Idempotency-Key'] = turn.key;
   const body = { content: turn.content };
@@ -629,8 +624,8 @@ function titleFrom(content) {
 }
 
 async function createConversation(turn) {
-  const headers = { 'Idempotency-Key': `new-${turn.key}` };
   const body = { title: titleFrom(turn.content) };
+  const headers = { 'Idempotency-Key': turn.key };
   const created = await fetchJson('conversations', { method: 'POST', headers, body });
   if (view.turn === turn) {
     view.id = created.id;
@@ -643,16 +638,6 @@ async function createConversation(turn) {
 /** Tells the stored question of a turn from those that were there before it. */
 const isQuestion = ({ content, known }) => (message) =>
   message.role === 'user' && message.content === content && !known.has(message.id);
-
-/** What `start` would have told, for a question whose connection broke before it. */
-async function findStart(turn) {
-  const { messages } = await fetchMessages(turn.conversationId);
-  const question = messages.find(isQuestion(turn));
-  const reply = question && messages.find((message) => message.parent_id === question.id);
-  if (!reply) throw new Problem({ code: 'unanswered', title: 'The connection broke before a reply began.' });
-  const { generation_id, id: message_id } = reply;
-  return { name: 'start', data: { generation_id, message_id, user_message_id: question.id } };
-}
 
 function receive(turn, { name, data }) {
   if (name === 'start') {
@@ -820,23 +805,35 @@ function nextTheme() {
 // ── Logging in and out ──────────────────────────────────────────────────────
 
 const AUTH = {
-  login: { title: 'Log in', question: 'New here?', other: 'Create an account', autocomplete: 'current-password' },
-  register: { title: 'Create an account', question: 'Been here before?', other: 'Log in', autocomplete: 'new-password' },
+  login: { title: 'Log in', question: 'New here?', other: 'register', autocomplete: 'current-password' },
+  register: { title: 'Create an account', question: 'Been here before?', other: 'login', autocomplete: 'new-password' },
+  forgot: { title: 'Send me a link', question: 'It came back to you?', other: 'login' },
+  reset: { title: 'Choose a new password', question: 'No need any more?', other: 'login', autocomplete: 'new-password' },
 };
 let authMode = 'login';
+/** What a link in a mail ended with. It goes into the body of one request, and nowhere else. */
+let resetToken = '';
 
 function setAuthMode(mode) {
   const { title, question, other, autocomplete } = AUTH[mode];
   authMode = mode;
   clearErrors($('auth-form'));
+  $('auth-notice').textContent = '';
   $('auth-title').textContent = $('auth-submit').textContent = title;
   $('auth-question').textContent = question;
-  $('auth-switch').textContent = other;
-  $('password').autocomplete = autocomplete;
+  $('auth-switch').textContent = AUTH[other].title;
+  $('auth-forgot-line').hidden = mode !== 'login';
+  const asked = { email: mode !== 'reset', password: mode !== 'forgot' };
+  for (const [field, isAsked] of Object.entries(asked)) {
+    $(field).required = isAsked;
+    $(field).closest('.field').hidden = !isAsked;
+  }
+  $('password').name = mode === 'reset' ? 'new_password' : 'password';
+  $('password').autocomplete = autocomplete ?? 'off';
   $('password-hint').hidden = mode === 'login';
 }
 
-function showAuth(text = '') {
+function showAuth(text = '', mode = 'login') {
   leave();
   document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
   conversations.clear();
@@ -846,9 +843,40 @@ function showAuth(text = '') {
   document.title = 'Repartee';
   $('app').hidden = true;
   $('auth').hidden = false;
-  setAuthMode('login');
+  setAuthMode(mode);
   $('auth-form').querySelector('.form-error').textContent = text;
-  $('email').focus();
+  $(mode === 'reset' ? 'password' : 'email').focus();
+}
+
+/** Logging in, with a word on what was done before. */
+function showLogin(notice) {
+  showAuth();
+  $('auth-notice').textContent = notice;
+}
+
+/** A link in a mail holds its token in the fragment, which no server ever sees in an address. */
+function takeMailedLink() {
+  const [, purpose, token] = /^#(reset|verify)=([0-9a-f]{64})$/.exec(location.hash) ?? [];
+  if (!token) return false;
+  history.replaceState(null, '', '#/');
+  if (purpose === 'reset') {
+    resetToken = token;
+    showAuth('', 'reset');
+  } else {
+    verify(token);
+  }
+  return true;
+}
+
+async function verify(token) {
+  const text = await request('/api/v1/auth/email/verify', { method: 'POST', body: { token } })
+    .then(() => 'Your address is confirmed.', (problem) => problem.message);
+  if (session.get()) {
+    showApp();
+    notify(text);
+  } else {
+    showLogin(text);
+  }
 }
 
 function showApp() {
@@ -862,10 +890,23 @@ function showApp() {
 }
 
 async function authenticate() {
-  const body = { email: $('email').value.trim(), password: $('password').value };
-  const response = await request(`/api/v1/auth/${authMode}`, { method: 'POST', body });
-  session.put(await response.json());
+  const email = $('email').value.trim();
+  const password = $('password').value;
+  const post = (path, body) => request(`/api/v1/auth/${path}`, { method: 'POST', body });
+  if (authMode === 'forgot') {
+    await post('password/forgot', { email });
+    return showLogin('If there is such an account, a link is on its way.');
+  }
+  if (authMode === 'reset') {
+    await post('password/reset', { token: resetToken, new_password: password });
+    resetToken = $('password').value = '';
+    session.clear();
+    return showLogin('Your password was changed. Log in with the new one.');
+  }
+  const response = await post(authMode, { email, password });
   $('password').value = '';
+  if (response.status === 202) return showLogin('Look into your mail: a message says how to go on.');
+  session.put(await response.json());
   showApp();
 }
 
@@ -901,7 +942,11 @@ const CLICKS = {
   '[data-theme-toggle]': nextTheme,
   '[data-close]': ({ target }) => target.closest('dialog').close(),
   '#auth-switch': () => {
-    setAuthMode(authMode === 'login' ? 'register' : 'login');
+    setAuthMode(AUTH[authMode].other);
+    $('email').focus();
+  },
+  '#auth-forgot': () => {
+    setAuthMode('forgot');
     $('email').focus();
   },
   '#rename': () => {
@@ -960,7 +1005,7 @@ function catchUp() {
   if (!view.turn) refreshMessages().catch(report);
 }
 
-addEventListener('hashchange', () => $('app').hidden || route());
+addEventListener('hashchange', () => takeMailedLink() || $('app').hidden || route());
 addEventListener('online', catchUp);
 addEventListener('offline', catchUp);
 document.addEventListener('visibilitychange', () => Date.now() - listedAt > 30_000 && catchUp());
@@ -973,5 +1018,7 @@ addEventListener('storage', ({ key, oldValue, newValue }) => {
 
 drawTheme();
 $('offline').hidden = navigator.onLine;
-if (session.get()) showApp();
-else showAuth();
+if (!takeMailedLink()) {
+  if (session.get()) showApp();
+  else showAuth();
+}

@@ -10,26 +10,53 @@ use actix_web::{
     web::{self, Data},
 };
 use repartee_application::{
-    accounts::AccountService, conversations::ConversationService, health::HealthService,
-    messages::MessageService, ports::IdGenerator, replies::ReplyService,
+    accounts::{
+        AccountService, Authenticator, RecoveryService, StreamAccessService, UserAdminService,
+    },
+    api_keys::ApiKeyService,
+    audit::{AuditService, AuditTrail},
+    conversations::ConversationService,
+    feeds::FeedService,
+    guests::GuestService,
+    health::HealthService,
+    limits::LimitService,
+    messages::MessageService,
+    oauth::OauthService,
+    ports::IdGenerator,
+    replies::ReplyService,
 };
 
 use crate::{
     ApiError,
-    edge::{EdgeSettings, cors, security_headers},
+    edge::{EdgeSettings, cors, not_modified, refuse_ambiguous_framing, security_headers},
+    limits::limit_addresses,
+    refusals::tell_refusals,
     request_id::request_context,
     routes::routes,
+    streams::Streams,
 };
 
 /// What the handlers call. Each is its own `web::Data`, so that a signature tells what a handler
 /// uses.
 #[derive(Clone)]
 pub struct Services {
+    pub authenticator: Data<Authenticator>,
     pub accounts: Data<AccountService>,
+    pub api_keys: Data<ApiKeyService>,
+    pub oauth: Data<OauthService>,
+    pub recovery: Data<RecoveryService>,
+    pub users: Data<UserAdminService>,
     pub conversations: Data<ConversationService>,
     pub messages: Data<MessageService>,
     pub replies: Data<ReplyService>,
+    pub feeds: Data<FeedService>,
+    pub guests: Data<GuestService>,
+    pub access: Data<StreamAccessService>,
+    pub audit: Data<AuditService>,
+    pub trail: Data<AuditTrail>,
+    pub streams: Data<Streams>,
     pub health: Data<HealthService>,
+    pub limits: Data<LimitService>,
     pub edge: Data<EdgeSettings>,
     pub ids: Arc<dyn IdGenerator>,
 }
@@ -46,20 +73,56 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let Services { accounts, conversations, messages, replies, health, edge, ids } = services;
+    let Services {
+        authenticator,
+        accounts,
+        api_keys,
+        oauth,
+        recovery,
+        users,
+        conversations,
+        messages,
+        replies,
+        feeds,
+        guests,
+        access,
+        audit,
+        trail,
+        streams,
+        health,
+        limits,
+        edge,
+        ids,
+    } = services;
     let query = web::QueryConfig::default()
         .error_handler(|error, _| ApiError::invalid("query", "invalid", error.to_string()).into());
     let cors = cors(&edge);
     App::new()
+        .app_data(authenticator)
         .app_data(accounts)
+        .app_data(api_keys)
+        .app_data(oauth)
+        .app_data(recovery)
+        .app_data(users)
         .app_data(conversations)
         .app_data(messages)
         .app_data(replies)
+        .app_data(feeds)
+        .app_data(guests)
+        .app_data(access)
+        .app_data(audit)
+        .app_data(trail)
+        .app_data(streams)
         .app_data(health)
+        .app_data(limits)
         .app_data(edge)
         .app_data(query)
         .configure(|config| routes().register(config))
+        .wrap(from_fn(tell_refusals))
+        .wrap(from_fn(limit_addresses))
+        .wrap(from_fn(not_modified))
         .wrap(NormalizePath::new(TrailingSlash::Trim))
+        .wrap(from_fn(refuse_ambiguous_framing))
         .wrap(cors)
         .wrap(from_fn(security_headers))
         .wrap(from_fn(move |request, next| {

@@ -1,6 +1,6 @@
 //! JSON bodies.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -13,6 +13,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::{ApiError, edge::EdgeSettings, problem::FieldProblem};
 
@@ -27,6 +28,10 @@ pub(crate) struct JsonBody {
 }
 
 impl JsonBody {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// No body at all is an empty object.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         if self.bytes.is_empty() {
@@ -39,7 +44,7 @@ impl JsonBody {
     }
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut json);
     match parsed {
@@ -67,7 +72,12 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 fn field_problem(path: String, error: &serde_json::Error) -> FieldProblem {
     let text = error.to_string();
     // Where in the text it is matters less than in which field.
-    let detail = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    // What was sent is not said again: it may be a password in the wrong place.
+    let detail = match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => text.to_owned(),
+    };
     let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
     match missing {
         Some(field) => FieldProblem {
@@ -84,34 +94,43 @@ impl FromRequest for JsonBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<Data<EdgeSettings>>()
-            .map_or(EdgeSettings::DEFAULT_BODY_LIMIT, |edge| edge.body_limit_bytes);
+        let edge = request.app_data::<Data<EdgeSettings>>().map(|edge| edge.get_ref().clone());
+        let edge = edge.unwrap_or_default();
+        let (limit, patience) = (edge.body_limit_bytes, edge.body_timeout);
         let content_type = request.content_type().to_ascii_lowercase();
         let is_json = content_type.is_empty()
             || content_type == "application/json"
             || content_type.ends_with("+json");
-        let mut payload = payload.take();
-        Box::pin(async move {
-            let mut bytes = BytesMut::new();
-            let mut over = 0;
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
-                if bytes.len() + chunk.len() <= limit && over == 0 {
-                    bytes.extend_from_slice(&chunk);
-                    continue;
-                }
-                over += chunk.len();
-                if over > DRAIN_BYTES {
-                    break;
-                }
-            }
-            if over > 0 {
-                return Err(ApiError::BodyTooLarge { limit });
-            }
-            Ok(Self { bytes: bytes.freeze(), is_json })
-        })
+        let payload = payload.take();
+        Box::pin(async move { Ok(Self { bytes: read(payload, limit, patience).await?, is_json }) })
     }
+}
+
+/// A whole body of at most `limit` bytes, which may take so long to arrive.
+pub(crate) async fn read(
+    mut payload: Payload,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, ApiError> {
+    let bytes = timeout(patience, collect(&mut payload, limit)).await;
+    bytes.unwrap_or(Err(ApiError::BodyTimeout { limit: patience }))
+}
+
+async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    let mut over = 0;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
+        if bytes.len() + chunk.len() <= limit && over == 0 {
+            bytes.extend_from_slice(&chunk);
+            continue;
+        }
+        over += chunk.len();
+        if over > DRAIN_BYTES {
+            break;
+        }
+    }
+    if over > 0 { Err(ApiError::BodyTooLarge { limit }) } else { Ok(bytes.freeze()) }
 }
 
 /// For `Option<Option<T>>` with `#[serde(default)]`: a field that is absent stays as it is, one
@@ -169,6 +188,11 @@ mod tests {
 
         let ApiError::InvalidFields(fields) = parse("{\"sort\":5}") else { panic!() };
         assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "invalid"));
+
+        assert_eq!(fields[0].detail, "expected a string");
+
+        let ApiError::InvalidFields(fields) = parse("\"my password, expected\"") else { panic!() };
+        assert_eq!(fields[0].detail, "expected struct Tea");
 
         let ApiError::InvalidFields(fields) = parse("{}") else { panic!() };
         assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "required"));

@@ -19,13 +19,15 @@ use repartee_domain::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use self::body::{ChangeConversationBody, ConversationBody, NewConversationBody};
+use self::body::ChangeConversationBody;
+pub(crate) use self::body::{ConversationBody, NewConversationBody};
 use crate::{
     ApiError,
     auth::Caller,
     body::JsonBody,
     cursor::{ListBody, PageQuery},
     edge::{entity_tag, if_match},
+    idempotency::idempotency_key,
     problem::Problem,
 };
 
@@ -63,19 +65,23 @@ pub(crate) async fn list(
 /// Begins a conversation.
 #[utoipa::path(
     post, path = "/api/v1/conversations", tag = "conversations", request_body = NewConversationBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, like a UUID: repeated with the same body within 24 hours it answers the same conversation", example = "3f1f0c5e-9f5d-4d4e-8a3e-0a2b6c7d8e9f")),
     responses(
         (status = 201, body = ConversationBody, headers(("Location" = String), ("ETag" = String))),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`already_done`: what was made under this key was deleted since", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields` or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn create(
     Caller(actor): Caller,
+    request: HttpRequest,
     body: JsonBody,
     conversations: Data<ConversationService>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: NewConversationBody = body.parse()?;
-    let conversation = conversations.create(&actor, body.try_into()?).await?;
+    let about: NewConversationBody = body.parse()?;
+    let key = idempotency_key(&request, None, &[body.bytes()])?;
+    let conversation = conversations.create(&actor, about.try_into()?, key).await?;
     let location = format!("/api/v1/conversations/{}", conversation.id);
     let tag = entity_tag(conversation.version);
     Ok(HttpResponse::Created()
@@ -87,9 +93,13 @@ pub(crate) async fn create(
 /// One conversation.
 #[utoipa::path(
     get, path = "/api/v1/conversations/{conversation_id}", tag = "conversations",
-    params(("conversation_id" = String, Path, description = "Its id or code")),
+    params(
+        ("conversation_id" = String, Path, description = "Its id or code"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that was read"),
+    ),
     responses(
         (status = 200, body = ConversationBody, headers(("ETag" = String))),
+        (status = 304, description = "It is as it was read"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`conversation_not_found`", body = Problem, content_type = "application/problem+json"),
     ),

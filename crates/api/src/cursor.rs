@@ -18,9 +18,9 @@ const MAX_LIMIT: u32 = 100;
 pub(crate) struct PageQuery {
     /// How many to send.
     #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// Where the page before ended: its `next_cursor`.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// A page of a list.

@@ -1,6 +1,9 @@
 //! The OpenAPI document and its two readers, served from the binary with no network.
 
+mod bodies;
 mod document;
+mod limits;
+mod refusals;
 
 use std::sync::{Arc, LazyLock};
 
@@ -70,7 +73,10 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
     responses((status = 200, description = "OpenAPI 3.1", body = Object)), security(()),
 )]
 pub(crate) async fn document() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .body(DOCUMENT.clone())
 }
 
 /// The documentation, with requests that can be tried.
@@ -133,6 +139,7 @@ fn page(text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CACHE_CONTROL, "no-cache"))
         .body(text)
 }
 

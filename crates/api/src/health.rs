@@ -1,7 +1,10 @@
 //! `/health`: for people, balancers and orchestrators.
 
 use actix_web::{HttpResponse, web::Data};
-use repartee_application::{health::HealthService, ports::ModelStatus};
+use repartee_application::{
+    health::{CacheStatus, HealthService},
+    ports::ModelStatus,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,7 +16,7 @@ pub(crate) struct HealthBody {
     /// `connected` or `disconnected`.
     #[schema(example = "connected")]
     database: &'static str,
-    /// `embedded`: in the process.
+    /// `embedded`: in the process; `connected` to Redis, or `unavailable`: replies go on without.
     #[schema(example = "embedded")]
     cache: &'static str,
     /// `ready`, `degraded` or `unavailable`.
@@ -42,7 +45,11 @@ pub(crate) async fn health(service: Data<HealthService>) -> HttpResponse {
     let body = HealthBody {
         status: if health.is_database_reachable { "healthy" } else { "unhealthy" },
         database: if health.is_database_reachable { "connected" } else { "disconnected" },
-        cache: "embedded",
+        cache: match health.cache {
+            CacheStatus::Embedded => "embedded",
+            CacheStatus::Connected => "connected",
+            CacheStatus::Unavailable => "unavailable",
+        },
         model: match health.model {
             ModelStatus::Ready => "ready",
             ModelStatus::Degraded => "degraded",

@@ -3,25 +3,41 @@
 //! A handler extracts, calls one use case and answers. It decides nothing.
 
 mod accounts;
+mod api_keys;
 mod app;
+mod audit;
 mod auth;
 mod body;
+mod chat;
 mod conversations;
 mod cursor;
 mod docs;
 mod edge;
+mod feeds;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod health;
+mod idempotency;
+mod json;
+mod limits;
 mod messages;
+mod oauth;
 mod pages;
 mod problem;
+mod refusals;
 mod replies;
 mod request_id;
 mod routes;
+mod sockets;
+mod sse;
+mod streams;
 mod time;
+mod visitor;
 
 use problem::ApiError;
 
 pub use app::{Services, app};
 pub use docs::openapi;
-pub use edge::EdgeSettings;
+pub use edge::{EdgeSettings, Hsts};
 pub use replies::JsonEventEncoder;
+pub use streams::{StreamCaps, Streams};

@@ -11,16 +11,15 @@ use actix_web::{
 };
 use futures::StreamExt;
 use repartee_application::{
-    Actor, AppError, Order,
+    Actor, AppError, IdempotencyKey, Order,
+    accounts::StreamAccessService,
     conversations::ConversationService,
     messages::MessageService,
-    ports::{ConversationReference, EventKind, LoggedEvent},
+    ports::{ConversationReference, EventKind, EventStream, LoggedEvent, PortError},
     replies::{Begun, NewMessage, ReplyService},
 };
-use repartee_domain::{
-    messages::{Message, MessageRole},
-    replies::Failure,
-};
+use repartee_domain::{messages::MessageRole, replies::Failure};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
@@ -32,8 +31,10 @@ use crate::{
     body::JsonBody,
     conversations::reference,
     cursor::{ListBody, PageQuery, encode},
+    idempotency::idempotency_key,
     problem::{Problem, ProblemCode},
-    replies::{last_event_id, resume, sse},
+    replies::{last_event_id, reply_events, resume},
+    sse::{self, Lifetimes},
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -81,7 +82,10 @@ pub(crate) async fn list(
 /// whole. The reply is written to its end in any case, whatever becomes of the connection.
 #[utoipa::path(
     post, path = "/api/v1/conversations/{conversation_id}/messages", tag = "conversations",
-    params(("conversation_id" = String, Path, description = "Its id or code")),
+    params(
+        ("conversation_id" = String, Path, description = "Its id or code"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A name for this request, like a UUID: repeated with the same body within 24 hours it answers as the first does, and nothing is sent twice", example = "3f1f0c5e-9f5d-4d4e-8a3e-0a2b6c7d8e9f"),
+    ),
     request_body = NewMessageBody,
     responses(
         (status = 200, description = "The whole turn, or its event stream", content(
@@ -92,12 +96,14 @@ pub(crate) async fn list(
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`conversation_not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`reply_in_progress`, `conversation_ended` or `conversation_archived`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields` or `model_unknown`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `model_unknown` or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_generations`: as many of your replies as may be are being written; `too_many_streams`; or `budget_exceeded`: the month's tokens are used up (`x-should-retry: false`)", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds"))),
         (status = 502, description = "`model_failed`: the question stays stored", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`model_unavailable` or `shutting_down`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`model_unavailable`, `shutting_down`, or `reply_interrupted`: the server stopped while it wrote; the question and what was written stay stored, and the same `Idempotency-Key` is answered the same for good (`x-should-retry: false`)", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "`model_timeout`: the question stays stored", body = Problem, content_type = "application/problem+json"),
     ),
 )]
+#[expect(clippy::too_many_arguments, reason = "one for each thing that it uses")]
 pub(crate) async fn send(
     Caller(actor): Caller,
     request: HttpRequest,
@@ -106,9 +112,10 @@ pub(crate) async fn send(
     conversations: Data<ConversationService>,
     messages: Data<MessageService>,
     replies: Data<ReplyService>,
+    lifetimes: Lifetimes,
 ) -> Result<HttpResponse, ApiError> {
     let id = reference(&id)?;
-    let (role, body) = match parse(&body) {
+    let (role, body, key) = match parse(&request, &body) {
         Ok(parsed) => parsed,
         Err(error) => {
             // A missing resource is told before a bad body.
@@ -117,16 +124,22 @@ pub(crate) async fn send(
         }
     };
     if role != MessageRole::User || body.reply == Some(false) {
-        let message = messages.store(&actor, id, role, body.content).await?;
+        let message = messages.store(&actor, id, role, body.content, key).await?;
         let stored = StoredBody { message: (&message).into(), reply: None, usage: None };
         return Ok(HttpResponse::Created().json(stored));
     }
-    let begun = replies.send(&actor, id, body.into()).await?;
     if wants_events(&request) {
-        return Ok(sse(begun.events));
+        // First: a question whose reply could not be told is not stored.
+        let lifetime = lifetimes.of(actor.clone())?;
+        let begun = replies.send(&actor, id, body.into(), key).await?;
+        return Ok(reply_events(begun.events, lifetime));
     }
-    whole_turn(begun).await
+    let is_keyed = key.is_some();
+    whole_turn(replies.send(&actor, id, body.into(), key).await?, is_keyed).await
 }
+
+/// Where a browser's `EventSource` sends to, and reads on.
+pub(crate) const STREAM_CHAT: &str = "/api/v1/stream/chat/{conversation_id}";
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -140,6 +153,15 @@ pub(crate) struct StreamQuery {
     #[serde(rename = "token")]
     #[param(rename = "token")]
     _token: Option<String>,
+    /// A ticket, where no header can be set. It opens one reply and resumes it from its first
+    /// event on. Whoever is cut off before that event needs another ticket, under the same `key`.
+    #[serde(rename = "ticket")]
+    #[param(rename = "ticket")]
+    _ticket: Option<String>,
+    /// An idempotency key, where no header can be set: with it, a request that is cut off before
+    /// the first event and sent again streams the same reply. With `token` the address stays good
+    /// for that.
+    key: Option<String>,
 }
 
 /// Sends a message and streams the reply, for a browser's `EventSource`.
@@ -148,11 +170,12 @@ pub(crate) struct StreamQuery {
 /// never sends the message a second time; after the last event the answer is 204, which ends the
 /// reconnecting.
 #[utoipa::path(
-    get, path = "/api/v1/stream/chat/{conversation_id}", tag = "conversations",
+    get, path = STREAM_CHAT, tag = "conversations",
     params(
         ("conversation_id" = String, Path, description = "Its id or code"),
         StreamQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Resumes the reply after this event"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A name for this request: repeated, it streams the same reply and nothing is sent twice"),
     ),
     responses(
         (status = 200, description = "The reply's events", body = String, content_type = "text/event-stream"),
@@ -160,35 +183,58 @@ pub(crate) struct StreamQuery {
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`conversation_not_found` or `generation_not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`reply_in_progress`, `conversation_ended` or `conversation_archived`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields` or `model_unknown`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `model_unknown` or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_generations`: as many of your replies as may be are being written; `too_many_streams`; or `budget_exceeded`: the month's tokens are used up (`x-should-retry: false`)", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds"))),
         (status = 503, description = "`model_unavailable` or `shutting_down`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
+#[expect(clippy::too_many_arguments, reason = "one for each thing that it uses")]
 pub(crate) async fn stream_chat(
-    StreamCaller(actor): StreamCaller,
+    caller: StreamCaller,
     request: HttpRequest,
     id: Path<String>,
     query: Query<StreamQuery>,
     conversations: Data<ConversationService>,
     replies: Data<ReplyService>,
+    access: Data<StreamAccessService>,
+    lifetimes: Lifetimes,
 ) -> Result<HttpResponse, ApiError> {
+    let actor = caller.access.actor;
     let id = reference(&id)?;
     if let Some(last) = last_event_id(&request, query.last_event_id.as_deref())? {
         require_same_conversation(&actor, id, &last, &conversations, &replies).await?;
-        return resume(&actor, last, &replies).await;
+        return resume(&actor, &request, last, &replies, &lifetimes).await;
     }
     if request.method() == Method::HEAD {
         // A look at the head of an answer sends no message.
         conversations.find(&actor, id).await?;
-        return Ok(HttpResponse::Ok().content_type("text/event-stream").finish());
+        return Ok(sse::head().finish());
     }
     let query = query.into_inner();
     let Some(content) = query.message else {
         conversations.find(&actor, id).await?;
         return Err(ApiError::invalid("message", "required", "must be given"));
     };
+    let model = query.model.as_deref().unwrap_or_default();
+    let asked = [content.as_bytes(), model.as_bytes()];
+    let key = match idempotency_key(&request, query.key.as_deref(), &asked) {
+        Ok(key) => key,
+        Err(error) => {
+            conversations.find(&actor, id).await?;
+            return Err(error);
+        }
+    };
     let message = NewMessage { content, model: query.model, ..NewMessage::default() };
-    Ok(sse(replies.send(&actor, id, message).await?.events))
+    // First: a question whose reply could not be told is not stored.
+    let lifetime = lifetimes.of(actor.clone())?;
+    let begun = replies.send(&actor, id, message, key).await?;
+    if let Some(ticket) = caller.ticket
+        && let Err(error) = access.bind_ticket(ticket.expose_secret(), begun.generation.id).await
+    {
+        // The reply has begun: that its reader needs another ticket to come back is the lesser evil.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a ticket cannot be bound");
+    }
+    Ok(reply_events(begun.events, lifetime))
 }
 
 async fn require_same_conversation(
@@ -207,15 +253,18 @@ async fn require_same_conversation(
     }
 }
 
-fn parse(body: &JsonBody) -> Result<(MessageRole, NewMessageBody), ApiError> {
-    let body: NewMessageBody = body.parse()?;
+type Asked = (MessageRole, NewMessageBody, Option<IdempotencyKey>);
+
+fn parse(request: &HttpRequest, json: &JsonBody) -> Result<Asked, ApiError> {
+    let body: NewMessageBody = json.parse()?;
     let role = match body.role.as_deref() {
         None => MessageRole::User,
         Some(name) => name.parse().map_err(|_| {
             ApiError::invalid("role", "invalid", "must be user, assistant or system")
         })?,
     };
-    Ok((role, body))
+    let key = idempotency_key(request, None, &[json.bytes()])?;
+    Ok((role, body, key))
 }
 
 fn wants_events(request: &HttpRequest) -> bool {
@@ -224,15 +273,35 @@ fn wants_events(request: &HttpRequest) -> bool {
 }
 
 /// Waits for the end of the reply and answers with the whole turn.
-async fn whole_turn(mut begun: Begun) -> Result<HttpResponse, ApiError> {
+async fn whole_turn(begun: Begun, is_keyed: bool) -> Result<HttpResponse, ApiError> {
+    let end = end_of(begun.events, is_keyed).await?;
+    let data: EndData<'_> = read(&end)?;
+    let (reply, usage) = (data.message, data.usage);
+    let turn = TurnBody { message: (&begun.question).into(), reply, usage };
+    Ok(HttpResponse::Ok().json(turn))
+}
+
+/// Waits for the end of a reply, where that is an answer.
+pub(crate) async fn end_of(
+    mut events: EventStream,
+    is_keyed: bool,
+) -> Result<Arc<LoggedEvent>, ApiError> {
     let mut last = None;
-    while let Some(event) = begun.events.next().await {
+    while let Some(event) = events.next().await {
         last = Some(event);
     }
     let Some(end) = last.filter(|event| event.kind.is_terminal()) else {
-        return Err(ApiError::ReplyInterrupted);
+        return Err(ApiError::ReplyInterrupted { is_kept: false });
     };
-    answer_turn(&begun.question, &end)
+    match end.kind {
+        EventKind::Failed => {
+            let error = read::<EndData<'_>>(&end)?.error;
+            let failure = error.and_then(|error| Failure::from_code(&error.code));
+            Err(AppError::Reply(failure.unwrap_or(Failure::Internal)).into())
+        }
+        EventKind::Interrupted => Err(ApiError::ReplyInterrupted { is_kept: is_keyed }),
+        _ => Ok(end),
+    }
 }
 
 #[derive(Deserialize)]
@@ -244,19 +313,6 @@ struct EndData<'a> {
     error: Option<ProblemCode>,
 }
 
-fn answer_turn(question: &Message, end: &Arc<LoggedEvent>) -> Result<HttpResponse, ApiError> {
-    let data: EndData<'_> = serde_json::from_slice(&end.data)
-        .map_err(|error| repartee_application::ports::PortError::Corrupt(error.into()))?;
-    match (end.kind, data.error) {
-        (EventKind::Failed, error) => {
-            let failure = error.and_then(|error| Failure::from_code(&error.code));
-            Err(AppError::Reply(failure.unwrap_or(Failure::Internal)).into())
-        }
-        (EventKind::Interrupted, _) => Err(ApiError::ReplyInterrupted),
-        _ => {
-            let turn =
-                TurnBody { message: question.into(), reply: data.message, usage: data.usage };
-            Ok(HttpResponse::Ok().json(turn))
-        }
-    }
+fn read<'a, T: Deserialize<'a>>(end: &'a LoggedEvent) -> Result<T, ApiError> {
+    Ok(serde_json::from_slice(&end.data).map_err(|error| PortError::Corrupt(error.into()))?)
 }

@@ -5,6 +5,7 @@ mod sse;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::Method,
     web::{Data, Json, Path, Query},
 };
 use chrono::{DateTime, Utc};
@@ -18,11 +19,15 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 pub use self::encoder::JsonEventEncoder;
-pub(crate) use self::sse::{EventId, last_event_id, sse};
+pub(crate) use self::{
+    encoder::StartData,
+    sse::{EventId, last_event_id, last_event_text, reply_events},
+};
 use crate::{
     ApiError,
     auth::{Caller, StreamCaller},
     problem::Problem,
+    sse::{Lifetimes, head},
     time::{rfc3339, rfc3339_option},
 };
 
@@ -55,6 +60,10 @@ pub(crate) struct ResumeQuery {
     #[serde(rename = "token")]
     #[param(rename = "token")]
     _token: Option<String>,
+    /// A ticket, where no header can be set. The one that opened a reply resumes it.
+    #[serde(rename = "ticket")]
+    #[param(rename = "ticket")]
+    _ticket: Option<String>,
 }
 
 /// The state of a reply.
@@ -92,14 +101,16 @@ pub(crate) async fn find(
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`generation_not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_streams`: close one", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn events(
-    StreamCaller(actor): StreamCaller,
+    caller: StreamCaller,
     request: HttpRequest,
     id: Path<String>,
     query: Query<ResumeQuery>,
     replies: Data<ReplyService>,
+    lifetimes: Lifetimes,
 ) -> Result<HttpResponse, ApiError> {
     let generation = generation_id(&id)?;
     let last = last_event_id(&request, query.last_event_id.as_deref())?;
@@ -110,7 +121,7 @@ pub(crate) async fn events(
         Some(last) => last,
         None => EventId { generation, seq: 0, is_interrupted: false },
     };
-    resume(&actor, from, &replies).await
+    resume(&caller.access.actor, &request, from, &replies, &lifetimes).await
 }
 
 /// Stops a reply and keeps what was written. Stopping one that is over changes nothing.
@@ -121,7 +132,6 @@ pub(crate) async fn events(
         (status = 200, body = GenerationBody),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`generation_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`written_elsewhere`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn cancel(
@@ -135,17 +145,20 @@ pub(crate) async fn cancel(
 /// The rest of a reply after an event, as a stream; 204 where there is no rest.
 pub(crate) async fn resume(
     actor: &Actor,
+    request: &HttpRequest,
     after: EventId,
     replies: &ReplyService,
+    lifetimes: &Lifetimes,
 ) -> Result<HttpResponse, ApiError> {
     Ok(match replies.subscribe(actor, after.generation, after.seq, after.is_interrupted).await? {
-        Some(events) => sse(events),
+        Some(_) if request.method() == Method::HEAD => head().finish(),
+        Some(events) => reply_events(events, lifetimes.of(actor.clone())?),
         None => HttpResponse::NoContent().finish(),
     })
 }
 
 /// What no id could be is not there.
-fn generation_id(text: &str) -> Result<GenerationId, ApiError> {
+pub(crate) fn generation_id(text: &str) -> Result<GenerationId, ApiError> {
     text.parse().map_err(|_| AppError::GENERATION_NOT_FOUND.into())
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn request_context<B: MessageBody>(
     Ok(response)
 }
 
-async fn within<F: Future>(id: String, future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(id: String, future: F) -> F::Output {
     CURRENT.scope(id, future).await
 }
 

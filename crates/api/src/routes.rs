@@ -8,7 +8,10 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::{ApiError, accounts, conversations, docs, health, messages, pages, replies};
+use crate::{
+    ApiError, accounts, api_keys, audit, chat, conversations, docs, feeds, health, messages, oauth,
+    pages, replies, sockets,
+};
 
 /// Every route with its methods. What is not in here does not exist.
 pub(crate) fn routes() -> RouteTable {
@@ -18,9 +21,30 @@ pub(crate) fn routes() -> RouteTable {
         .post("/api/v1/auth/login", accounts::log_in)
         .post("/api/v1/auth/refresh", accounts::refresh)
         .post("/api/v1/auth/logout", accounts::log_out)
+        .post("/api/v1/auth/ticket", accounts::ticket)
+        .get("/api/v1/auth/sessions", accounts::devices::list)
+        .delete("/api/v1/auth/sessions/{session_id}", accounts::devices::sign_out)
+        .post("/api/v1/auth/password/forgot", accounts::recovery::forgot_password)
+        .post("/api/v1/auth/password/reset", accounts::recovery::reset_password)
+        .post("/api/v1/auth/email/verify", accounts::recovery::verify_email)
+        .post("/api/v1/auth/email/resend", accounts::recovery::resend_verification)
         .get("/api/v1/users/me", accounts::profile)
         .patch("/api/v1/users/me", accounts::change_profile)
         .put("/api/v1/users/me", accounts::replace_profile)
+        .get("/api/v1/api-keys", api_keys::list)
+        .post("/api/v1/api-keys", api_keys::make)
+        .delete("/api/v1/api-keys/{key_id}", api_keys::revoke)
+        .post("/oauth/token", oauth::token)
+        .post("/oauth/revoke", oauth::revoke)
+        .post("/oauth/introspect", oauth::introspect)
+        .get("/.well-known/oauth-authorization-server", oauth::metadata)
+        .get("/.well-known/jwks.json", oauth::public_keys)
+        .post("/api/v1/users/me/password", accounts::recovery::change_password)
+        .get("/api/v1/users", accounts::users::list)
+        .post("/api/v1/users", accounts::users::make)
+        .get("/api/v1/users/{user_id}", accounts::users::find)
+        .patch("/api/v1/users/{user_id}", accounts::users::change)
+        .delete("/api/v1/users/{user_id}", accounts::users::delete)
         // Conversations and messages
         .get("/api/v1/conversations", conversations::list)
         .post("/api/v1/conversations", conversations::create)
@@ -30,11 +54,26 @@ pub(crate) fn routes() -> RouteTable {
         .delete("/api/v1/conversations/{conversation_id}", conversations::delete)
         .get("/api/v1/conversations/{conversation_id}/messages", messages::list)
         .post("/api/v1/conversations/{conversation_id}/messages", messages::send)
-        .get("/api/v1/stream/chat/{conversation_id}", messages::stream_chat)
+        .get(messages::STREAM_CHAT, messages::stream_chat)
+        // Sessions, for guests too
+        .post("/api/chat", chat::send)
+        .get("/api/chat/stream", sockets::chat_stream)
         // Replies being written
         .get("/api/v1/generations/{generation_id}", replies::find)
         .get("/api/v1/generations/{generation_id}/events", replies::events)
         .post("/api/v1/generations/{generation_id}/cancel", replies::cancel)
+        // What happens, from whichever device
+        .get("/api/v1/events", feeds::events)
+        .get("/api/v1/conversations/{conversation_id}/events", feeds::conversation_events)
+        // WebSockets
+        .get("/ws/chat", sockets::guest)
+        .get("/ws/chat/{user_id}", sockets::user)
+        .get("/api/v1/chat/ws/{user_id}", sockets::user_v1)
+        .get("/ws/{conversation_id}", sockets::conversation)
+        // Administration
+        .get("/api/v1/audit-logs", audit::list)
+        .get("/api/v1/audit-logs/verify", audit::verify)
+        .get("/api/v1/audit-logs/export", audit::export)
         // Operations
         .get("/health", health::health)
         .get("/api/health", health::health_alias)

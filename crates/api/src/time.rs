@@ -10,6 +10,12 @@ pub(crate) fn from_micros(micros: i64) -> Option<DateTime<Utc>> {
     WRITABLE.contains(&micros).then(|| DateTime::from_timestamp_micros(micros)).flatten()
 }
 
+/// Any time that RFC 3339 can write, in any zone.
+pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?;
+    from_micros(at.timestamp_micros())
+}
+
 /// `2026-11-21T10:00:00.123456Z`: always microseconds, so that texts sort as times do.
 pub(crate) fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))

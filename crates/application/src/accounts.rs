@@ -1,12 +1,20 @@
 //! Users and their signed-in devices.
 
+mod administration;
 mod authenticate;
 mod bootstrap;
+mod devices;
+mod external;
+mod letters;
 mod log_in;
 mod log_out;
+mod password;
 mod profile;
+mod recovery;
 mod refresh;
 mod register;
+mod stream_access;
+mod throttle;
 
 use std::sync::Arc;
 
@@ -17,12 +25,24 @@ use repartee_domain::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::{log_in::LogIn, register::NewAccount};
+pub use self::{
+    administration::{
+        AccountChanges, ImportError, ImportedUser, NewUser, UserAdminService, UserImport,
+    },
+    authenticate::{Access, Authenticator, AuthenticatorPorts},
+    external::ExternalUsers,
+    letters::{LetterPorts, Letters},
+    log_in::LogIn,
+    recovery::RecoveryService,
+    register::{NewAccount, Registered},
+    stream_access::{NewTicket, StreamAccessPorts, StreamAccessService},
+    throttle::{LogInThrottle, ThrottlePorts},
+};
 use crate::{
-    AppError,
+    AppError, Origin,
     ports::{
-        AccessClaims, Clock, CommonPasswords, IdGenerator, LoginSessionRepository, PasswordHasher,
-        TokenSigner, UserRepository,
+        AccessClaims, Clock, CommonPasswords, Holder, IdGenerator, LoginSessionRepository,
+        PasswordHasher, TokenSigner, UserRepository,
     },
 };
 
@@ -36,6 +56,8 @@ pub struct AccountPorts {
     pub sessions: Arc<dyn LoginSessionRepository>,
     pub hasher: Arc<dyn PasswordHasher>,
     pub common_passwords: Arc<dyn CommonPasswords>,
+    pub throttle: Arc<LogInThrottle>,
+    pub letters: Letters,
     pub signer: Arc<dyn TokenSigner>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGenerator>,
@@ -44,17 +66,12 @@ pub struct AccountPorts {
 #[derive(Debug, Clone, Copy)]
 pub struct AccountRules {
     pub is_registration_open: bool,
+    /// Whether the registration of a taken address is answered like that of a free one.
+    pub hides_registration: bool,
     pub password: PasswordPolicy,
     /// How long an access token is good.
     pub access: TimeDelta,
     pub session: SessionLifetime,
-}
-
-/// Where a log-in comes from, as its owner will see it in the list of devices.
-#[derive(Debug, Clone, Default)]
-pub struct Device {
-    pub user_agent: Option<String>,
-    pub ip: Option<String>,
 }
 
 /// What a client needs to act for somebody.
@@ -80,10 +97,10 @@ impl AccountService {
     fn open_session(
         &self,
         user: UserId,
-        device: Device,
+        origin: &Origin,
         now: DateTime<Utc>,
     ) -> (LoginSession, SecretString) {
-        let refresh = self.new_refresh_token();
+        let refresh = self.ports.ids.secret();
         let hash = self.ports.signer.hash_refresh_token(refresh.expose_secret());
         let session = LoginSession::open(
             LoginSessionId::from_uuid(self.ports.ids.id()),
@@ -93,15 +110,12 @@ impl AccountService {
             self.rules.session,
             now,
         );
-        let session = LoginSession { user_agent: device.user_agent, ip: device.ip, ..session };
+        let session = LoginSession {
+            user_agent: origin.user_agent.as_deref().map(str::to_owned),
+            ip: origin.address.map(|address| address.to_string()),
+            ..session
+        };
         (session, refresh)
-    }
-
-    /// 256 random bits in hexadecimal.
-    fn new_refresh_token(&self) -> SecretString {
-        let random = self.ports.ids.random();
-        let digits = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect::<String>().into()
     }
 
     fn token_pair(
@@ -112,7 +126,7 @@ impl AccountService {
     ) -> Result<TokenPair, AppError> {
         let access = self.ports.signer.sign(&AccessClaims {
             user: session.user,
-            session: session.id,
+            holder: Holder::Session(session.id),
             token: self.ports.ids.id(),
             issued_at: now,
             expires_at: now + self.rules.access,
@@ -122,4 +136,4 @@ impl AccountService {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

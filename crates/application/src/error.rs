@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use repartee_domain::{
-    FieldError, GenerationId, conversations::ConversationError, replies::Failure,
+    FieldError, GenerationId,
+    accounts::{Role, Scope},
+    conversations::ConversationError,
+    replies::Failure,
 };
 use thiserror::Error;
 
@@ -17,6 +20,8 @@ pub enum AppError {
     Unauthenticated,
     #[error("name or password is wrong")]
     WrongCredentials,
+    #[error("the current password is wrong")]
+    WrongPassword,
     #[error("the refresh token is unknown, spent or expired: log in again")]
     InvalidRefreshToken,
     #[error("registration is closed on this server")]
@@ -39,8 +44,34 @@ pub enum AppError {
     ModelUnavailable(String),
     #[error("{0}")]
     Reply(Failure),
-    #[error("the reply is being written by another process: cancel it there")]
-    WrittenElsewhere,
+    #[error("as many of your replies as may be are being written: wait for one, or cancel it")]
+    TooManyGenerations { retry_after: Duration },
+    #[error("this idempotency key was used for another request: use a new one")]
+    KeyReused,
+    #[error("you may not act for somebody else")]
+    NotYours,
+    #[error("this needs the role {}", .0.as_str())]
+    Forbidden(Role),
+    #[error("this key lacks the scope {}", .0.as_str())]
+    InsufficientScope(Scope),
+    #[error("a key never manages an account: log in, and use an access token")]
+    NotForKeys,
+    #[error("you have as many keys as may be: revoke one that is not needed any more")]
+    TooManyKeys,
+    #[error("this key may not ask the model {0:?}")]
+    ModelNotAllowed(String),
+    #[error("too many requests: wait, and send it again")]
+    RateLimited { retry_after: Duration },
+    #[error("too many failed log-ins for this name: wait, or reset the password")]
+    TooManyFailures { retry_after: Duration },
+    #[error("the token budget of this month does not suffice: ask for less, or wait for the next")]
+    BudgetExceeded { retry_after: Duration },
+    #[error("this is the last active administrator: make another one first")]
+    LastAdmin,
+    #[error("the link is unknown, was used, or has expired: ask for another")]
+    InvalidSecret,
+    #[error("this was done before, and what it answered is shown once")]
+    AlreadyDone,
     #[error("the server is shutting down: send the request again")]
     ShuttingDown { retry_after: Duration },
     #[error(transparent)]
@@ -56,6 +87,7 @@ pub enum ErrorKind {
     Conflict,
     Invalid,
     PreconditionFailed,
+    TooManyRequests,
     /// The model failed.
     BadGateway,
     /// The model ran out of time.
@@ -67,6 +99,8 @@ pub enum ErrorKind {
 impl AppError {
     pub const CONVERSATION_NOT_FOUND: Self = Self::NotFound { resource: "conversation" };
     pub const GENERATION_NOT_FOUND: Self = Self::NotFound { resource: "generation" };
+    pub const USER_NOT_FOUND: Self = Self::NotFound { resource: "user" };
+    pub const SESSION_NOT_FOUND: Self = Self::NotFound { resource: "login session" };
 
     pub fn invalid(error: FieldError) -> Self {
         Self::Invalid(vec![error])
@@ -77,6 +111,8 @@ impl AppError {
         match self {
             Self::Unauthenticated => (ErrorKind::Unauthenticated, "unauthenticated"),
             Self::WrongCredentials => (ErrorKind::Unauthenticated, "wrong_credentials"),
+            Self::WrongPassword => (ErrorKind::Forbidden, "wrong_password"),
+            Self::LastAdmin => (ErrorKind::Conflict, "last_admin"),
             Self::InvalidRefreshToken => (ErrorKind::Unauthenticated, "invalid_refresh_token"),
             Self::RegistrationClosed => (ErrorKind::Forbidden, "registration_closed"),
             Self::NotFound { resource } => (ErrorKind::NotFound, not_found_code(resource)),
@@ -104,7 +140,19 @@ impl AppError {
                 },
                 failure.code(),
             ),
-            Self::WrittenElsewhere => (ErrorKind::Conflict, "written_elsewhere"),
+            Self::TooManyGenerations { .. } => (ErrorKind::TooManyRequests, "too_many_generations"),
+            Self::KeyReused => (ErrorKind::Invalid, "idempotency_key_reused"),
+            Self::NotYours => (ErrorKind::Forbidden, "not_yours"),
+            Self::Forbidden(_) => (ErrorKind::Forbidden, "forbidden"),
+            Self::InsufficientScope(_) => (ErrorKind::Forbidden, "insufficient_scope"),
+            Self::NotForKeys => (ErrorKind::Forbidden, "not_for_keys"),
+            Self::TooManyKeys => (ErrorKind::Conflict, "too_many_keys"),
+            Self::ModelNotAllowed(_) => (ErrorKind::Forbidden, "model_not_allowed"),
+            Self::RateLimited { .. } => (ErrorKind::TooManyRequests, "rate_limited"),
+            Self::TooManyFailures { .. } => (ErrorKind::TooManyRequests, "too_many_failures"),
+            Self::BudgetExceeded { .. } => (ErrorKind::TooManyRequests, "budget_exceeded"),
+            Self::InvalidSecret => (ErrorKind::Invalid, "invalid_secret"),
+            Self::AlreadyDone => (ErrorKind::Conflict, "already_done"),
             Self::ShuttingDown { .. } => (ErrorKind::Unavailable, "shutting_down"),
             Self::Port(PortError::Stale) => (ErrorKind::Conflict, "stale_write"),
             Self::Port(PortError::Taken { .. }) => (ErrorKind::Conflict, "taken"),
@@ -116,7 +164,11 @@ impl AppError {
     /// How long the caller should wait before another try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::ShuttingDown { retry_after } => Some(*retry_after),
+            Self::ShuttingDown { retry_after }
+            | Self::TooManyGenerations { retry_after }
+            | Self::RateLimited { retry_after }
+            | Self::TooManyFailures { retry_after }
+            | Self::BudgetExceeded { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
@@ -127,6 +179,8 @@ fn not_found_code(resource: &str) -> &'static str {
         "conversation" => "conversation_not_found",
         "generation" => "generation_not_found",
         "user" => "user_not_found",
+        "api_key" => "api_key_not_found",
+        "login session" => "session_not_found",
         _ => "not_found",
     }
 }

@@ -6,14 +6,17 @@ use std::sync::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future;
 
 use crate::{
     models::ModelCatalogue,
-    ports::{Clock, DatabaseProbe, ModelStatus},
+    ports::{CacheProbe, Clock, DatabaseProbe, ModelStatus},
 };
 
 pub struct HealthService {
     database: Arc<dyn DatabaseProbe>,
+    /// `None` where everything is in this process.
+    cache: Option<Arc<dyn CacheProbe>>,
     models: Arc<ModelCatalogue>,
     clock: Arc<dyn Clock>,
     started_at: DateTime<Utc>,
@@ -23,25 +26,48 @@ pub struct HealthService {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     pub is_database_reachable: bool,
+    pub cache: CacheStatus,
     pub model: ModelStatus,
     pub uptime: TimeDelta,
+}
+
+/// What replicas share beside the database. Replies go on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// Nothing: it is all in this process.
+    Embedded,
+    Connected,
+    Unavailable,
 }
 
 impl HealthService {
     pub fn new(
         database: Arc<dyn DatabaseProbe>,
+        cache: Option<Arc<dyn CacheProbe>>,
         models: Arc<ModelCatalogue>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let started_at = clock.now();
-        Self { database, models, clock, started_at, is_draining: AtomicBool::new(false) }
+        Self { database, cache, models, clock, started_at, is_draining: AtomicBool::new(false) }
     }
 
     pub async fn check(&self) -> Health {
+        let now = self.clock.now();
+        let (is_database_reachable, cache) =
+            future::join(self.database.is_reachable(), self.cache_status()).await;
         Health {
-            is_database_reachable: self.database.is_reachable().await,
-            model: self.models.status(),
-            uptime: (self.clock.now() - self.started_at).max(TimeDelta::zero()),
+            is_database_reachable,
+            cache,
+            model: self.models.status(now),
+            uptime: (now - self.started_at).max(TimeDelta::zero()),
+        }
+    }
+
+    async fn cache_status(&self) -> CacheStatus {
+        match &self.cache {
+            None => CacheStatus::Embedded,
+            Some(cache) if cache.is_reachable().await => CacheStatus::Connected,
+            Some(_) => CacheStatus::Unavailable,
         }
     }
 
@@ -59,19 +85,38 @@ impl HealthService {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{MockClock, MockDatabaseProbe};
+    use crate::ports::{MockCacheProbe, MockClock, MockDatabaseProbe};
 
-    #[tokio::test]
-    async fn a_draining_server_is_not_ready() {
+    fn health(cache: Option<Arc<dyn CacheProbe>>) -> HealthService {
         let mut database = MockDatabaseProbe::new();
         database.expect_is_reachable().returning(|| true);
         let mut clock = MockClock::new();
         clock.expect_now().return_const(DateTime::UNIX_EPOCH);
         let models = Arc::new(ModelCatalogue::Listed(vec![]));
-        let health = HealthService::new(Arc::new(database), models, Arc::new(clock));
+        HealthService::new(Arc::new(database), cache, models, Arc::new(clock))
+    }
+
+    #[tokio::test]
+    async fn a_draining_server_is_not_ready() {
+        let health = health(None);
 
         assert!(health.is_ready().await);
         health.drain();
         assert!(!health.is_ready().await);
+    }
+
+    #[tokio::test]
+    async fn without_its_cache_a_server_is_ready_and_says_so() {
+        let cache = |answers: bool| {
+            let mut probe = MockCacheProbe::new();
+            probe.expect_is_reachable().return_const(answers);
+            health(Some(Arc::new(probe)))
+        };
+        assert_eq!(health(None).check().await.cache, CacheStatus::Embedded);
+        assert_eq!(cache(true).check().await.cache, CacheStatus::Connected);
+
+        let away = cache(false);
+        assert_eq!(away.check().await.cache, CacheStatus::Unavailable);
+        assert!(away.is_ready().await);
     }
 }

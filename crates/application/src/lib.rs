@@ -5,15 +5,26 @@
 
 pub mod accounts;
 mod actor;
+pub mod api_keys;
+pub mod audit;
 pub mod conversations;
 mod error;
+pub mod feeds;
+pub mod guests;
 pub mod health;
+pub mod housekeeping;
+mod idempotency;
+pub mod limits;
 pub mod messages;
 pub mod models;
+pub mod oauth;
 mod page;
+mod permission;
 pub mod ports;
 pub mod replies;
 
-pub use actor::Actor;
+pub use actor::{Actor, Credential, Origin};
 pub use error::{AppError, ErrorKind};
+pub use idempotency::IdempotencyKey;
 pub use page::{Order, Page, PageRequest};
+pub use permission::Permission;

@@ -8,16 +8,21 @@ use repartee_domain::{
 };
 
 use crate::{
-    Actor, AppError, Order, Page, PageRequest,
+    Actor, AppError, IdempotencyKey, Order, Page, PageRequest, Permission,
+    conversations::{key_about, why_closed},
     ports::{
-        Clock, ConversationReference, ConversationRepository, IdGenerator, MessageRepository,
-        PortError,
+        Clock, ConversationReference, ConversationRepository, Done, IdGenerator, IdempotencyKeys,
+        MessageRepository, PortError, UsedKey,
     },
 };
+
+/// Where the keys of messages are used. The same as that of turns, for it is one route to clients.
+const ROUTE: &str = crate::replies::KEY_ROUTE;
 
 pub struct MessageService {
     conversations: Arc<dyn ConversationRepository>,
     messages: Arc<dyn MessageRepository>,
+    keys: Arc<dyn IdempotencyKeys>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
 }
@@ -26,10 +31,11 @@ impl MessageService {
     pub fn new(
         conversations: Arc<dyn ConversationRepository>,
         messages: Arc<dyn MessageRepository>,
+        keys: Arc<dyn IdempotencyKeys>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { conversations, messages, clock, ids }
+        Self { conversations, messages, keys, clock, ids }
     }
 
     /// The messages of a conversation in the order in which they were stored.
@@ -40,18 +46,29 @@ impl MessageService {
         order: Order,
         page: PageRequest<MessageId>,
     ) -> Result<Page<Message, MessageId>, AppError> {
+        actor.may(Permission::Read)?;
         let page = self.messages.list(actor.user, conversation, order, page).await?;
         page.ok_or(AppError::CONVERSATION_NOT_FOUND)
     }
 
     /// Stores a message that nobody answers: a note, or a conversation brought from elsewhere.
+    /// Where the key was used for the same before, that message is given again.
     pub async fn store(
         &self,
         actor: &Actor,
         conversation: ConversationReference,
         role: MessageRole,
         content: String,
+        key: Option<IdempotencyKey>,
     ) -> Result<Message, AppError> {
+        actor.may(Permission::Chat)?;
+        let now = self.clock.now();
+        let key = key_about(&*self.conversations, actor.user, conversation, key).await?;
+        if let Some(key) = &key
+            && let Some(used) = self.keys.find(actor.user, ROUTE, key.as_str(), now).await?
+        {
+            return self.again(actor, key, used).await;
+        }
         let found = self.conversations.find(actor.user, conversation).await?;
         let conversation = found.ok_or(AppError::CONVERSATION_NOT_FOUND)?;
         if role == MessageRole::Tool {
@@ -70,12 +87,34 @@ impl MessageService {
             None,
             role,
             content,
-            self.clock.now(),
+            now,
         );
-        match self.messages.store(message.clone()).await {
-            Ok(()) => Ok(message),
-            Err(PortError::Stale) => Err(AppError::CONVERSATION_NOT_FOUND),
+        let stored_key = key.as_ref().map(|key| key.on(ROUTE, now));
+        match self.messages.store(actor.user, message.clone(), stored_key).await {
+            Ok(None) => Ok(message),
+            Ok(Some(used)) => match key {
+                Some(key) => self.again(actor, &key, used).await,
+                None => Ok(message),
+            },
+            Err(PortError::Stale) => {
+                Err(why_closed(&*self.conversations, actor.user, message.conversation).await)
+            }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn again(
+        &self,
+        actor: &Actor,
+        key: &IdempotencyKey,
+        used: UsedKey,
+    ) -> Result<Message, AppError> {
+        match used.done {
+            Done::Message(message) if used.fingerprint == key.fingerprint() => {
+                let stored = self.messages.find(actor.user, message).await?;
+                stored.ok_or(AppError::CONVERSATION_NOT_FOUND)
+            }
+            _ => Err(AppError::KeyReused),
         }
     }
 }

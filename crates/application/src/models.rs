@@ -1,8 +1,13 @@
 //! The models that can be asked, by the names that this server gives them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use repartee_domain::replies::{ContextWindow, Price, RetryPolicy};
+use chrono::{DateTime, Utc};
+use repartee_domain::replies::{Circuit, CircuitRules, ContextWindow, Price, RetryPolicy};
 
 use crate::{
     AppError,
@@ -25,6 +30,66 @@ pub struct Model {
     pub retry: RetryPolicy,
     /// The models to ask when this one fails before its first token, in order.
     pub fallbacks: Vec<String>,
+    /// Shared by all models of the provider.
+    pub breaker: Arc<Breaker>,
+}
+
+/// Keeps a dead provider from costing every turn its time-outs.
+pub struct Breaker(Mutex<Circuit>);
+
+impl Breaker {
+    pub fn new(rules: CircuitRules) -> Self {
+        Self(Mutex::new(Circuit::new(rules)))
+    }
+
+    /// Whether a turn may ask the provider now.
+    pub fn admit(&self, now: DateTime<Utc>) -> bool {
+        self.circuit().admit(now)
+    }
+
+    /// A turn has begun to be answered: others need not wait for its end.
+    pub fn answers(&self) {
+        self.circuit().answers();
+    }
+
+    /// A turn that asked it was stopped before it was answered.
+    pub fn abandoned(&self, now: DateTime<Utc>) {
+        self.circuit().abandoned(now);
+    }
+
+    /// What became of a turn that asked it.
+    pub fn record(&self, has_answered: bool, now: DateTime<Utc>) {
+        let mut circuit = self.circuit();
+        let was_open = circuit.is_open(now);
+        if has_answered {
+            circuit.succeeded(now);
+        } else {
+            circuit.failed(now);
+        }
+        if !was_open && circuit.is_open(now) {
+            tracing::error!("too many turns failed: the provider is not asked for a while");
+        }
+    }
+
+    pub fn is_open(&self, now: DateTime<Utc>) -> bool {
+        self.circuit().is_open(now)
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(CircuitRules::default())
+    }
+}
+
+impl Model {
+    fn status(&self, now: DateTime<Utc>) -> ModelStatus {
+        if self.breaker.is_open(now) { ModelStatus::Unavailable } else { self.provider.status() }
+    }
 }
 
 /// How long a model may take.
@@ -83,11 +148,11 @@ impl ModelCatalogue {
     }
 
     /// The worst of what is known of the providers that are asked first.
-    pub fn status(&self) -> ModelStatus {
+    pub fn status(&self, now: DateTime<Utc>) -> ModelStatus {
         match self {
-            Self::Any(model) => model.provider.status(),
+            Self::Any(model) => model.status(now),
             Self::Listed(models) => {
-                let mut statuses = models.iter().map(|model| model.provider.status());
+                let mut statuses = models.iter().map(|model| model.status(now));
                 let is_ready = |status: ModelStatus| status == ModelStatus::Ready;
                 match (
                     statuses.clone().all(is_ready),
@@ -133,6 +198,7 @@ mod tests {
             limits: TimeLimits::default(),
             retry: RetryPolicy::default(),
             fallbacks: fallbacks.iter().map(|&id| id.to_owned()).collect(),
+            breaker: Arc::default(),
         }
     }
 
@@ -196,7 +262,7 @@ mod tests {
             ([Unavailable, Unavailable], Unavailable),
         ] {
             let catalogue = ModelCatalogue::Listed(statuses.map(with).into());
-            assert_eq!(catalogue.status(), expected);
+            assert_eq!(catalogue.status(DateTime::UNIX_EPOCH), expected);
         }
     }
 }

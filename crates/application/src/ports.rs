@@ -3,18 +3,40 @@
 //! A trait's documentation is its contract; the adapters' contract suites test what it says.
 
 mod accounts;
+mod api_keys;
+mod audit;
+mod budgets;
 mod conversations;
+mod external;
+mod feeds;
+mod guessing;
+mod guests;
+mod idempotency;
+mod limits;
+mod mail;
 mod models;
 mod replies;
 mod system;
+mod users;
 
 use thiserror::Error;
 
 pub use accounts::*;
+pub use api_keys::*;
+pub use audit::*;
+pub use budgets::*;
 pub use conversations::*;
+pub use external::*;
+pub use feeds::*;
+pub use guessing::*;
+pub use guests::*;
+pub use idempotency::*;
+pub use limits::*;
+pub use mail::*;
 pub use models::*;
 pub use replies::*;
 pub use system::*;
+pub use users::*;
 
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 

@@ -4,12 +4,16 @@
 //! question and spawns a runner; the runner writes into the log and the database; subscribers
 //! read the log. They meet nowhere else.
 
+mod admission;
 mod ask;
+mod budget;
 mod cancel;
 mod checkpoints;
 mod draft;
 mod drain;
 mod finish;
+mod in_hand;
+mod keys;
 mod prompt;
 mod runner;
 mod send;
@@ -18,7 +22,7 @@ mod subscribe;
 mod upkeep;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +35,14 @@ use chrono::TimeDelta;
 use repartee_domain::replies::Generation;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::checkpoints::Checkpointer;
+pub(crate) use self::keys::ROUTE as KEY_ROUTE;
 pub use self::send::{Begun, NewMessage};
+use self::{admission::Admission, checkpoints::Checkpointer, in_hand::InHand};
 use crate::{
     models::ModelCatalogue,
     ports::{
-        Clock, ConversationRepository, EventEncoder, GenerationLog, IdGenerator, LeaseOwner,
-        Spawner, StoredGeneration, TurnRepository,
+        Clock, ConversationRepository, EventEncoder, GenerationLog, IdGenerator, IdempotencyKeys,
+        LeaseOwner, MessageRepository, Spawner, StoredGeneration, TurnRepository,
     },
 };
 
@@ -51,7 +56,9 @@ pub struct ReplyService {
 
 pub struct ReplyPorts {
     pub conversations: Arc<dyn ConversationRepository>,
+    pub messages: Arc<dyn MessageRepository>,
     pub turns: Arc<dyn TurnRepository>,
+    pub keys: Arc<dyn IdempotencyKeys>,
     pub log: Arc<dyn GenerationLog>,
     pub encoder: Arc<dyn EventEncoder>,
     pub models: Arc<ModelCatalogue>,
@@ -66,6 +73,14 @@ pub struct ReplyRules {
     pub operator_message: Option<String>,
     /// The system message where there is no other.
     pub default_message: String,
+    /// How many of a user's replies may be written at once, by all processes together.
+    pub most_per_user: u32,
+    /// How many replies this process writes at once; more wait their turn.
+    pub most_at_once: usize,
+    /// Tokens that a user may use in a calendar month (UTC); `None` for any number.
+    pub monthly_token_budget: Option<u64>,
+    /// How long a guest's conversation is kept after its last message.
+    pub guests_kept: TimeDelta,
     /// How long events stay replayable after a reply ended; later, the stored message answers.
     pub replayable: Duration,
 }
@@ -77,6 +92,9 @@ struct Shared {
     /// This process, as the owner of leases.
     owner: LeaseOwner,
     checkpointer: Checkpointer,
+    admission: Admission,
+    /// The replies whose tasks run in this process.
+    in_hand: InHand,
     is_draining: AtomicBool,
     /// Cancelled when running replies have to stop where they are.
     shutdown: CancellationToken,
@@ -90,12 +108,16 @@ pub type GenerationStatus = StoredGeneration;
 impl ReplyService {
     pub fn new(ports: ReplyPorts, rules: ReplyRules) -> Self {
         let owner = LeaseOwner(ports.ids.id());
-        let checkpointer = Checkpointer::start(ports.turns.clone(), ports.spawner.as_ref());
+        let (turns, log) = (ports.turns.clone(), ports.log.clone());
+        let checkpointer = Checkpointer::start(turns, log, ports.spawner.as_ref());
+        let admission = Admission::new(rules.most_at_once);
         let shared = Shared {
             ports,
             rules,
             owner,
             checkpointer,
+            admission,
+            in_hand: InHand::default(),
             is_draining: AtomicBool::new(false),
             shutdown: CancellationToken::new(),
             running: TaskTracker::new(),

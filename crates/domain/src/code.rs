@@ -84,6 +84,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_text_is_the_code_that_it_says_or_none(text in "[A-Z0-9]{12}|\\PC{0,16}") {
+            if let Ok(code) = text.parse::<Code<12>>() {
+                prop_assert_eq!(code.as_str(), text);
+            }
+        }
+
+        #[test]
         fn a_code_reads_back_as_itself(bytes in prop::array::uniform32(0u8..252)) {
             let code = Code::<16>::from_random(bytes).unwrap();
             prop_assert_eq!(code.to_string().parse::<Code<16>>(), Ok(code));

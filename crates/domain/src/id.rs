@@ -55,6 +55,8 @@ typed_id!(
     /// A reply being written. Never the conversation's id, so that the stream of the next reply
     /// cannot be mistaken for this one's.
     GenerationId,
+    /// A key for programs.
+    ApiKeyId,
 );
 
 /// What a path may hold where it names a resource: its id, or its code.
@@ -82,6 +84,8 @@ impl<Id, const N: usize> From<Id> for Reference<Id, N> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     type ConversationReference = Reference<ConversationId, 12>;
@@ -101,6 +105,22 @@ mod tests {
     fn anything_else_names_nothing() {
         for text in ["", "abcdef012345", "ABCDEF01234", "ABCDEF0123456", "ABCDEF-12345", "🙂"] {
             assert_eq!(ConversationReference::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_names_something_or_nothing(
+            text in "\\PC{0,40}|[0-9a-fA-F{}-]{30,40}|[A-Z0-9]{12}",
+        ) {
+            match ConversationReference::parse(&text) {
+                Some(Reference::Code(code)) => prop_assert_eq!(code.as_str(), text),
+                Some(Reference::Id(id)) => {
+                    let again = ConversationReference::parse(&id.to_string());
+                    prop_assert_eq!(again, Some(Reference::Id(id)));
+                }
+                None => {}
+            }
         }
     }
 }

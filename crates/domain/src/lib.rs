@@ -3,11 +3,14 @@
 //! One module per room; the same room has the same name in every crate.
 
 pub mod accounts;
+pub mod audit;
 mod code;
 pub mod conversations;
 mod field_error;
 mod id;
+pub mod limits;
 pub mod messages;
+pub mod network;
 pub mod replies;
 mod text;
 mod version;
@@ -15,7 +18,8 @@ mod version;
 pub use code::{CODE_ALPHABET, Code, ConversationCode, MessageCode, UserCode};
 pub use field_error::FieldError;
 pub use id::{
-    ConversationId, GenerationId, LoginSessionId, MessageId, Reference, RefreshTokenId, UserId,
+    ApiKeyId, ConversationId, GenerationId, LoginSessionId, MessageId, Reference, RefreshTokenId,
+    UserId,
 };
 pub use text::{Text, TextError};
 pub use version::Version;

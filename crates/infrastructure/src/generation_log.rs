@@ -14,7 +14,8 @@ use repartee_application::ports::{Clock, EventStream, GenerationLog, LoggedEvent
 use repartee_domain::GenerationId;
 use tokio_util::sync::CancellationToken;
 
-use self::{entry::Entry, finished::Finished};
+pub(crate) use self::entry::Entry;
+use self::{entry::Appended, finished::Finished};
 
 /// How much of the replies that are over stays in memory. Those being written always do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl Default for Retention {
     fn default() -> Self {
         Self { bytes: 32 << 20, time: TimeDelta::minutes(10) }
     }
+}
+
+/// What became of an event.
+pub(crate) enum Recorded {
+    /// As readers here get it.
+    Logged(Arc<LoggedEvent>),
+    Ignored,
+    /// The reply isn't held here.
+    NotHere,
 }
 
 /// Keeps each reply's events in one list that any number of readers walk at their own pace.
@@ -50,6 +60,21 @@ impl LocalGenerationLog {
         Self { clock, state: Mutex::new(state) }
     }
 
+    pub(crate) fn record(&self, event: Arc<LoggedEvent>) -> Recorded {
+        let generation = event.generation;
+        let stored_as = event.seq;
+        let Some(entry) = self.entry(generation) else { return Recorded::NotHere };
+        let Some(Appended { event, held }) = entry.append(event) else { return Recorded::Ignored };
+        match held {
+            // What is stored is another story than these readers were told: who comes later is
+            // told that one.
+            Some(_) if event.seq != stored_as => self.forget(generation),
+            Some(bytes) => self.finish(generation, bytes),
+            None => {}
+        }
+        Recorded::Logged(event)
+    }
+
     fn entry(&self, generation: GenerationId) -> Option<Arc<Entry>> {
         lock(&self.state).entries.get(&generation).cloned()
     }
@@ -60,6 +85,10 @@ impl LocalGenerationLog {
         let mut state = lock(&self.state);
         state.tidy(now);
         state
+    }
+
+    fn forget(&self, generation: GenerationId) {
+        lock(&self.state).entries.remove(&generation);
     }
 
     fn finish(&self, generation: GenerationId, bytes: usize) {
@@ -85,10 +114,12 @@ impl GenerationLog for LocalGenerationLog {
     }
 
     fn append(&self, event: Arc<LoggedEvent>) {
-        let generation = event.generation;
-        let Some(entry) = self.entry(generation) else { return };
-        if let Some(bytes) = entry.append(event) {
-            self.finish(generation, bytes);
+        self.record(event);
+    }
+
+    fn stored(&self, generation: GenerationId, seq: u64) {
+        if let Some(entry) = self.entry(generation) {
+            entry.stored(seq);
         }
     }
 
@@ -101,18 +132,27 @@ impl GenerationLog for LocalGenerationLog {
         Ok(entry.map(|entry| entry.read(after)))
     }
 
-    async fn cancel(&self, generation: GenerationId) -> Result<bool, PortError> {
+    fn cancel(&self, generation: GenerationId) -> bool {
         let entry = self.entry(generation);
         if let Some(entry) = &entry {
             entry.stop_token().cancel();
         }
-        Ok(entry.is_some())
+        entry.is_some()
+    }
+
+    /// Nothing: what this process wrote went away with it.
+    async fn left_behind(
+        &self,
+        _generation: GenerationId,
+        _after: u64,
+    ) -> Result<Vec<Arc<LoggedEvent>>, PortError> {
+        Ok(Vec::new())
     }
 }
 
 /// A thread that panicked under one of these locks left nothing half done: each holds for one
 /// push or one look.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

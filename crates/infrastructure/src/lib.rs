@@ -1,7 +1,10 @@
 //! Adapters: the outside world, behind the ports of `repartee-application`.
 
 pub mod generation_log;
+pub mod limits;
+pub mod mail;
 pub mod persistence;
 pub mod providers;
+pub mod redis;
 pub mod security;
 pub mod system;

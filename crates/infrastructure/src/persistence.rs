@@ -1,22 +1,43 @@
 //! `SeaORM` repositories over SQLite and PostgreSQL.
 
+mod api_keys;
+mod audit;
+mod batch;
+mod bell;
 mod connection;
 mod conversations;
 mod database;
 mod entity;
 mod error;
+mod external_identities;
+mod feeds;
+mod guests;
+mod idempotency;
+mod links;
+mod login_failures;
 mod login_sessions;
 mod messages;
 mod postgres;
 mod sqlite;
 mod stored;
+mod tickets;
 mod turns;
 mod users;
 
+pub use api_keys::SeaApiKeyRepository;
+pub use audit::{SeaAuditLog, SeaAuditRecorder};
+pub use bell::Bell;
 pub use connection::{Reader, Transaction};
 pub use conversations::SeaConversationRepository;
 pub use database::{Database, DatabaseError, DatabaseSettings, Migration};
+pub use external_identities::SeaExternalIdentityRepository;
+pub use feeds::SeaFeedLog;
+pub use guests::SeaGuestRepository;
+pub use idempotency::SeaIdempotencyKeys;
+pub use links::SeaLinkRepository;
+pub use login_failures::SeaLoginFailureRepository;
 pub use login_sessions::SeaLoginSessionRepository;
 pub use messages::SeaMessageRepository;
+pub use tickets::SeaTicketRepository;
 pub use turns::SeaTurnRepository;
-pub use users::SeaUserRepository;
+pub use users::{SeaUserDirectory, SeaUserRepository};

@@ -3,40 +3,45 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{HttpServer, dev::Server, web::Data};
-use chrono::TimeDelta;
-use repartee_api::{EdgeSettings, JsonEventEncoder, Services};
+use repartee_api::{EdgeSettings, Services, StreamCaps, Streams};
 use repartee_application::{
-    accounts::{AccountPorts, AccountRules, AccountService},
-    conversations::ConversationService,
+    accounts::UserAdminService,
+    guests::{GuestPorts, GuestRules, GuestService},
     health::HealthService,
-    messages::MessageService,
-    ports::{Clock, IdGenerator},
-    replies::{ReplyPorts, ReplyRules, ReplyService},
+    housekeeping::Housekeeping,
+    limits::{LimitPorts, LimitRules, LimitService},
+    ports::{Clock, FeedLog, RateLimiter},
+    replies::ReplyService,
 };
-use repartee_domain::accounts::SessionLifetime;
+use repartee_domain::audit::Action;
 use repartee_infrastructure::{
-    generation_log::{LocalGenerationLog, Retention},
+    limits::LocalRateLimiter,
     persistence::{
-        Database, SeaConversationRepository, SeaLoginSessionRepository, SeaMessageRepository,
-        SeaTurnRepository, SeaUserRepository,
+        Database, SeaAuditRecorder, SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys,
+        SeaLoginFailureRepository, SeaTicketRepository, SeaTurnRepository, SeaUserDirectory,
     },
-    security::{Argon2Hasher, CommonPasswordList, JwtSettings, JwtSigner},
-    system::{SystemClock, SystemIds, TrackedSpawner},
+    system::{SystemClock, TrackedSpawner},
 };
-use tokio::{runtime::Handle, time::timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    StartError, database, models,
-    settings::{CorsOrigins, Registration, Settings},
+    StartError,
+    accounts::span,
+    auditing::{Auditing, Diary, auditing},
+    connection,
+    conversing::{Conversing, conversing},
+    ground::Ground,
+    identity::{Identity, identity},
+    live_log::{self, Live},
+    models,
+    settings::{CorsOrigins, Settings},
 };
 
-/// How long a reply's events stay replayable after its end.
-const REPLAYABLE: Duration = Duration::from_mins(10);
-/// Short, for the model in the process does best with short answers.
-const DEFAULT_SYSTEM_MESSAGE: &str =
-    "You are a helpful AI assistant. Answer in short, clear sentences.";
 /// A connection that says nothing for so long is closed; browsers reuse one for about as long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// For the head of a request to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 4096;
 /// For tasks to end, once the server has stopped.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -44,92 +49,98 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 pub struct Application {
     services: Services,
     database: Database,
+    diary: Diary,
     spawner: TrackedSpawner,
+    /// Ends what runs for as long as the server does.
+    stop: CancellationToken,
     workers: Option<usize>,
     drain: Duration,
+    stalled_reader: Duration,
 }
 
 impl Application {
     /// Connects, migrates and settles what an earlier process left. A missing dependency stops
     /// the start.
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
+        // The model loads while the database is made ready.
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ids: Arc<dyn IdGenerator> =
-            Arc::new(SystemIds::new().map_err(|error| StartError::Randomness(error.to_string()))?);
-        let spawner = TrackedSpawner::new(Handle::current());
-        // The model loads meanwhile.
         let models = Arc::new(models::catalogue(settings, &clock)?);
-        let database = database::connect(settings).await?;
-        database.migrate_up().await.map_err(StartError::Database)?;
+        let ground = Ground::lay(settings).await?;
+        let Ground { database, clock, ids, .. } = &ground;
+        let stop = CancellationToken::new();
 
-        let accounts = accounts(settings, &database, &clock, &ids)?;
-        let conversations = Arc::new(SeaConversationRepository::new(database.clone()));
-        let messages = Arc::new(SeaMessageRepository::new(database.clone()));
-        let turns = Arc::new(SeaTurnRepository::new(database.clone()));
-        let log = Arc::new(LocalGenerationLog::new(clock.clone(), Retention::default()));
-        let replies = ReplyService::new(
-            ReplyPorts {
-                conversations: conversations.clone(),
-                turns: turns.clone(),
-                log: log.clone(),
-                encoder: Arc::new(JsonEventEncoder),
-                models: models.clone(),
-                spawner: Arc::new(spawner.clone()),
-                clock: clock.clone(),
-                ids: ids.clone(),
-            },
-            ReplyRules {
-                operator_message: settings.replies.system_message.clone(),
-                default_message: DEFAULT_SYSTEM_MESSAGE.to_owned(),
-                replayable: REPLAYABLE,
-            },
+        let feed: Arc<dyn FeedLog> = Arc::new(SeaFeedLog::new(database.clone(), ground.spawner()));
+        let Identity { authenticator, accounts, recovery, api_keys, oauth, access, signer } =
+            identity(settings, &ground, &feed)?;
+        let Live { log, limiter, cache } = live_log::connect(settings, &ground, &stop).await?;
+        let Conversing { conversations, messages, replies, feeds } =
+            conversing(settings, &ground, &feed, log, models.clone()).await?;
+        housekeeping(&ground, &feed, &replies).start(&ground.spawner, stop.clone());
+        let guests = GuestPorts {
+            guests: Arc::new(SeaGuestRepository::new(database.clone())),
+            signer,
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let users = UserAdminService::new(
+            accounts.clone(),
+            Arc::new(SeaUserDirectory::new(database.clone())),
+            Arc::new(SeaIdempotencyKeys::new(database.clone())),
+            Arc::new(SeaTurnRepository::new(database.clone())),
+            replies.clone(),
         );
-        let settled = replies.settle().await?;
-        if settled > 0 {
-            tracing::warn!(settled, "replies that an earlier process left were settled");
-        }
-        replies.start_upkeep();
+        let Auditing { service: audit, trail, diary } = auditing(&ground, &stop);
+        let probe = Arc::new(database.clone());
 
         let services = Services {
-            accounts: Data::new(accounts),
-            conversations: Data::new(ConversationService::new(
-                conversations.clone(),
-                turns,
-                log,
-                clock.clone(),
-                ids.clone(),
-            )),
-            messages: Data::new(MessageService::new(
-                conversations,
-                messages,
-                clock.clone(),
-                ids.clone(),
-            )),
+            authenticator: Data::from(authenticator),
+            accounts: Data::from(accounts),
+            recovery: Data::new(recovery),
+            users: Data::new(users),
+            api_keys: Data::new(api_keys),
+            oauth: Data::new(oauth),
+            access: Data::new(access),
+            guests: Data::new(GuestService::new(guests, guest_rules(settings))),
+            conversations: Data::new(conversations),
+            messages: Data::new(messages),
             replies: Data::new(replies),
-            health: Data::new(HealthService::new(Arc::new(database.clone()), models, clock)),
+            feeds: Data::new(feeds),
+            audit: Data::new(audit),
+            trail: Data::new(trail),
+            limits: Data::new(limits(settings, &ground, limiter)),
+            streams: Data::new(Streams::new(settings.http.stalled_reader, stream_caps(settings))),
+            health: Data::new(HealthService::new(probe, cache, models, clock.clone())),
             edge: Data::new(edge(settings)),
-            ids,
+            ids: ids.clone(),
         };
         make_first_admin(settings, &services).await?;
+        diary.record(Action::Started).await?;
         Ok(Self {
             services,
-            database,
-            spawner,
+            database: ground.database,
+            diary,
+            spawner: ground.spawner,
+            stop,
             workers: settings.http.workers,
             drain: settings.http.drain,
+            stalled_reader: settings.http.stalled_reader,
         })
     }
 
     /// Serves on the listener. The server stops when its handle says so.
     pub fn listen(&self, listener: TcpListener) -> std::io::Result<Server> {
         let services = self.services.clone();
+        let stalled_reader = self.stalled_reader;
         let mut server = HttpServer::new(move || repartee_api::app(services.clone()))
             .backlog(BACKLOG)
             .keep_alive(KEEP_ALIVE)
             // Nagle's algorithm would hold a first token back for 40 ms.
             .tcp_nodelay(true)
+            // For the head of a request; the body has its own limit.
+            .client_request_timeout(HEAD_TIMEOUT)
             // A caller that has gone away is not worked for; what was begun goes on by itself.
             .h1_allow_half_closed(false)
+            .on_connect(move |connection, _| connection::limit(connection, stalled_reader))
             .disable_signals();
         if let Some(workers) = self.workers {
             server = server.workers(workers);
@@ -138,71 +149,95 @@ impl Application {
     }
 
     /// Refuses new replies and gives the running ones time to finish. What is left is stored as
-    /// interrupted. Cut short it may be: `interrupt` then does the rest.
+    /// interrupted; then feeds end and sockets close. Cut short it may be: `interrupt` then does
+    /// the rest.
     pub async fn drain(&self) {
         self.services.health.drain();
         self.services.replies.drain(self.drain).await;
+        self.services.streams.close(LAST_WAIT).await;
     }
 
-    /// Stops the running replies where they are, and stores them.
+    /// Stops the running replies where they are, and stores them; feeds end and sockets close.
     pub async fn interrupt(&self) {
         self.services.health.drain();
         self.services.replies.interrupt().await;
+        self.services.streams.close(LAST_WAIT).await;
     }
 
     /// Lets go of everything, once the server has stopped.
     pub async fn close(self) -> Result<(), StartError> {
-        let Self { services, database, spawner, .. } = self;
+        let Self { services, database, diary, spawner, stop, .. } = self;
         drop(services);
+        if let Err(error) = diary.record(Action::Stopped).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the stop is not recorded");
+        }
+        stop.cancel();
         // What still waits for the database is settled at the next start.
         let _ = timeout(LAST_WAIT, spawner.close_and_wait()).await;
         Ok(database.close().await?)
     }
 }
 
-fn accounts(
-    settings: &Settings,
-    database: &Database,
-    clock: &Arc<dyn Clock>,
-    ids: &Arc<dyn IdGenerator>,
-) -> Result<AccountService, StartError> {
-    let auth = &settings.auth;
-    let signer = JwtSigner::new(JwtSettings {
-        secret: settings.signing_secret().map_err(StartError::Secret)?,
-        issuer: auth.issuer.clone(),
-        audience: auth.audience.clone(),
-    })
-    .map_err(|error| StartError::Settings(error.to_string()))?;
-    let hashing = auth.hashing_concurrency.and_then(std::num::NonZero::new);
-    let hashing = hashing.map_or_else(std::thread::available_parallelism, Ok);
-    let ports = AccountPorts {
-        users: Arc::new(SeaUserRepository::new(database.clone())),
-        sessions: Arc::new(SeaLoginSessionRepository::new(database.clone())),
-        hasher: Arc::new(Argon2Hasher::new(hashing.unwrap_or(std::num::NonZero::<usize>::MIN))),
-        common_passwords: Arc::new(CommonPasswordList),
-        signer: Arc::new(signer),
+fn guest_rules(settings: &Settings) -> GuestRules {
+    GuestRules { are_welcome: settings.guests.enabled, kept: span(settings.retention.guests) }
+}
+
+fn housekeeping(ground: &Ground, feed: &Arc<dyn FeedLog>, replies: &ReplyService) -> Housekeeping {
+    let Ground { database, clock, .. } = ground;
+    Housekeeping {
+        keys: Arc::new(SeaIdempotencyKeys::new(database.clone())),
+        tickets: Arc::new(SeaTicketRepository::new(database.clone())),
+        feed: feed.clone(),
+        guests: Arc::new(SeaGuestRepository::new(database.clone())),
+        failures: Arc::new(SeaLoginFailureRepository::new(database.clone())),
+        replies: replies.clone(),
         clock: clock.clone(),
-        ids: ids.clone(),
+    }
+}
+
+fn limits(
+    settings: &Settings,
+    ground: &Ground,
+    shared: Option<Arc<dyn RateLimiter>>,
+) -> LimitService {
+    let ports = LimitPorts {
+        local: Arc::new(LocalRateLimiter::new(ground.clock.clone())),
+        shared,
+        audit: Arc::new(SeaAuditRecorder::new(ground.database.clone())),
+        spawner: ground.spawner(),
+        clock: ground.clock.clone(),
     };
-    let rules = AccountRules {
-        is_registration_open: auth.registration == Registration::Open,
-        password: auth.password_policy,
-        access: span(auth.access_lifetime),
-        session: SessionLifetime {
-            idle: span(auth.refresh_lifetime),
-            absolute: span(auth.refresh_absolute_lifetime),
-        },
-    };
-    Ok(AccountService::new(ports, rules))
+    LimitService::new(ports, limit_rules(settings))
 }
 
 fn edge(settings: &Settings) -> EdgeSettings {
     EdgeSettings {
         body_limit_bytes: settings.http.body_limit_bytes,
+        body_timeout: settings.http.body_timeout,
+        hsts: settings.http.hsts,
         cors_origins: match &settings.http.cors_origins {
             CorsOrigins::Any => vec!["*".to_owned()],
             CorsOrigins::Listed(origins) => origins.clone(),
         },
+        trusted_proxies: settings.http.trusted_proxies.clone(),
+    }
+}
+
+fn stream_caps(settings: &Settings) -> StreamCaps {
+    StreamCaps {
+        per_user: settings.limits.streams_per_user,
+        per_address: settings.limits.streams_per_address,
+    }
+}
+
+fn limit_rules(settings: &Settings) -> LimitRules {
+    LimitRules {
+        requests_per_minute: settings.limits.requests_per_minute,
+        requests_per_hour: settings.limits.requests_per_hour,
+        log_ins_per_minute: settings.limits.login_per_minute,
+        registrations_per_hour: settings.limits.register_per_hour,
+        resets_per_hour: settings.limits.reset_per_hour,
+        guest_requests_per_minute: settings.guests.requests_per_minute,
     }
 }
 
@@ -214,9 +249,4 @@ async fn make_first_admin(settings: &Settings, services: &Services) -> Result<()
         tracing::info!("the first administrator was made, as bootstrap.admin_email says");
     }
     Ok(())
-}
-
-/// Configured spans are at most some years.
-fn span(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 /// A self-hosted chat backend: conversations with an AI model, over HTTP and server-sent events.
@@ -19,6 +21,20 @@ pub enum Command {
     Migrate {
         #[command(subcommand)]
         direction: Migration,
+    },
+    /// Make an administrator; asks for the password
+    CreateAdmin {
+        /// Their e-mail address
+        #[arg(long)]
+        email: String,
+        /// Read the password from stdin; without it, `REPARTEE_ADMIN_PASSWORD` is taken where it is set
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Take over users of another system, with their password hashes
+    ImportUsers {
+        /// JSON lines; what is wrong is told before anything is stored
+        file: PathBuf,
     },
     /// Print the configuration that is in force, secrets masked
     Config,
@@ -72,6 +88,11 @@ mod tests {
             ("repartee migrate down", Command::Migrate { direction: Migration::Down }),
             ("repartee migrate status", Command::Migrate { direction: Migration::Status }),
             ("repartee config", Command::Config),
+            (
+                "repartee create-admin --email root@example.com --password-stdin",
+                Command::CreateAdmin { email: "root@example.com".into(), password_stdin: true },
+            ),
+            ("repartee import-users u.jsonl", Command::ImportUsers { file: "u.jsonl".into() }),
             ("repartee openapi", Command::Openapi),
             ("repartee fetch-models", Command::FetchModels),
         ] {
@@ -81,7 +102,14 @@ mod tests {
 
     #[test]
     fn what_is_unknown_exits_with_2_and_a_question_for_help_with_0() {
-        for line in ["repartee sing", "repartee migrate", "repartee migrate sideways"] {
+        for line in [
+            "repartee sing",
+            "repartee migrate",
+            "repartee migrate sideways",
+            "repartee create-admin",
+            "repartee create-admin --email a@example.com --password hunter2",
+            "repartee import-users",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
         for line in ["repartee --help", "repartee --version"] {

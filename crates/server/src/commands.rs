@@ -1,5 +1,7 @@
 //! What each subcommand does.
 
+mod users;
+
 use std::{
     io::{self, Write},
     path::Path,
@@ -7,6 +9,7 @@ use std::{
 
 use repartee_local_models::fetch_models;
 
+use self::users::PasswordSource;
 use crate::{
     StartError,
     cli::{Command, Migration},
@@ -21,7 +24,8 @@ pub async fn run(command: Command) -> Result<(), StartError> {
         let document = repartee_api::openapi().to_pretty_json();
         return print(&document.map_err(|error| StartError::Settings(error.to_string()))?);
     }
-    let settings = Settings::load(&Sources::read(Path::new("."))?)?;
+    let sources = Sources::read(Path::new("."))?;
+    let settings = Settings::load(&sources)?;
     match command {
         Command::Openapi => Ok(()),
         Command::Config => print(&settings.render_masked()),
@@ -42,6 +46,12 @@ pub async fn run(command: Command) -> Result<(), StartError> {
             start_logging(&settings)?;
             migrate(&settings, direction).await
         }
+        Command::CreateAdmin { email, password_stdin } => {
+            let from_environment = sources.admin_password();
+            let source = PasswordSource { is_on_stdin: password_stdin, from_environment };
+            users::create_admin(&settings, &email, source).await
+        }
+        Command::ImportUsers { file } => users::import(&settings, &file).await,
     }
 }
 

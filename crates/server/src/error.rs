@@ -3,7 +3,7 @@
 use std::io;
 
 use repartee_application::ports::PortError;
-use repartee_infrastructure::persistence::DatabaseError;
+use repartee_infrastructure::{persistence::DatabaseError, redis::RedisError};
 use thiserror::Error;
 
 use crate::settings::SettingsError;
@@ -21,10 +21,15 @@ pub enum StartError {
     Randomness(String),
     #[error(transparent)]
     Database(DatabaseError),
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     #[error("the database refused what was asked of it")]
     Port(#[from] PortError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
+    /// What a command was asked to do cannot be done.
+    #[error("{0}")]
+    Command(String),
     #[error("{0}")]
     Io(io::Error),
     #[error("{0}")]

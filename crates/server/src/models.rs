@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use repartee_application::{
-    models::{Model, ModelCatalogue, TimeLimits},
+    models::{Breaker, Model, ModelCatalogue, TimeLimits},
     ports::{ChatModel, Clock},
 };
 use repartee_domain::replies::{ContextWindow, Price, RetryPolicy};
@@ -40,11 +40,18 @@ pub(crate) fn catalogue(
 struct Providers<'a> {
     settings: &'a Settings,
     clock: &'a Arc<dyn Clock>,
-    made: HashMap<&'static str, Arc<dyn ChatModel>>,
+    made: HashMap<&'static str, Provider>,
+}
+
+/// Who runs models, and the breaker that all of them share.
+#[derive(Clone)]
+struct Provider {
+    chat: Arc<dyn ChatModel>,
+    breaker: Arc<Breaker>,
 }
 
 impl Providers<'_> {
-    fn get(&mut self, kind: ProviderKind) -> Result<Arc<dyn ChatModel>, StartError> {
+    fn get(&mut self, kind: ProviderKind) -> Result<Provider, StartError> {
         let (name, provider) = match kind {
             ProviderKind::OpenAi => ("openai", self.settings.providers.openai.as_ref()),
             ProviderKind::LlmService => {
@@ -55,7 +62,7 @@ impl Providers<'_> {
         if let Some(made) = self.made.get(name) {
             return Ok(made.clone());
         }
-        let made: Arc<dyn ChatModel> = match provider {
+        let chat: Arc<dyn ChatModel> = match provider {
             Some(provider) => Arc::new(self.remote(name, provider)?),
             None => Arc::new(LocalChatModel::start(LocalModelSettings {
                 concurrency: self.settings.local_model.concurrency,
@@ -63,6 +70,7 @@ impl Providers<'_> {
                 ..LocalModelSettings::in_folder(&self.settings.models_dir)
             })),
         };
+        let made = Provider { chat, breaker: Arc::default() };
         self.made.insert(name, made.clone());
         Ok(made)
     }
@@ -79,9 +87,11 @@ impl Providers<'_> {
     }
 
     fn listed(&mut self, model: &ModelSettings) -> Result<Model, StartError> {
+        let Provider { chat, breaker } = self.get(model.provider)?;
         Ok(Model {
             id: model.id.clone(),
-            provider: self.get(model.provider)?,
+            provider: chat,
+            breaker,
             upstream: model.upstream_model.clone(),
             window: ContextWindow {
                 context_tokens: model.context_tokens,
@@ -97,9 +107,11 @@ impl Providers<'_> {
 
     fn template(&mut self, kind: ProviderKind) -> Result<Model, StartError> {
         let replies = &self.settings.replies;
+        let Provider { chat, breaker } = self.get(kind)?;
         Ok(Model {
             id: String::new(),
-            provider: self.get(kind)?,
+            provider: chat,
+            breaker,
             upstream: String::new(),
             window: ContextWindow {
                 context_tokens: replies.context_tokens,

@@ -5,10 +5,12 @@ mod database_url;
 mod development_secret;
 mod environment;
 mod error;
+mod external;
 mod http;
 mod layers;
 mod limits;
 mod log;
+mod mail;
 mod masked;
 mod models;
 mod not_yet;
@@ -26,13 +28,15 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::auth::{AuthSettings, Bootstrap, ExternalIssuer, Registration};
+pub use self::auth::{AuthSettings, Bootstrap, Registration};
 pub use self::environment::Environment;
 pub use self::error::SettingsError;
+pub use self::external::ExternalIssuer;
 pub use self::http::{CorsOrigins, HttpSettings};
 use self::layers::Layers;
 pub use self::limits::{GuestSettings, LimitSettings};
 pub use self::log::{LogFormat, LogSettings, TelemetrySettings};
+pub use self::mail::MailSettings;
 pub use self::models::ModelSettings;
 pub use self::providers::{OpenAiProvider, ProviderKind, ProviderSettings};
 use self::reader::Reader;
@@ -62,8 +66,7 @@ pub struct Settings {
     pub replies: ReplySettings,
     pub local_model: LocalModelSettings,
     pub files: FileSettings,
-    /// `smtp://` or `smtps://`; `None` for mails written to the data directory.
-    pub smtp_url: Option<SecretString>,
+    pub mail: MailSettings,
     pub retention: RetentionSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
@@ -102,7 +105,6 @@ impl Settings {
         let reader = Reader { layers: &layers };
         refuse_moderation(reader)?;
         reader.url("redis.url", &["redis", "rediss"])?;
-        reader.url("mail.smtp_url", &["smtp", "smtps"])?;
         let providers = ProviderSettings::read(reader)?;
         let replies = ReplySettings::read(reader)?;
         Ok(Self {
@@ -121,7 +123,7 @@ impl Settings {
             replies,
             local_model: LocalModelSettings::read(reader)?,
             files: FileSettings::read(reader)?,
-            smtp_url: reader.secret("mail.smtp_url"),
+            mail: MailSettings::read(reader)?,
             retention: RetentionSettings::read(reader)?,
             telemetry: TelemetrySettings::read(reader)?,
             log: LogSettings::read(reader)?,
@@ -143,7 +145,8 @@ impl Settings {
     pub fn warnings(&self) -> Vec<String> {
         let weakness = self.auth.secret.as_ref().and_then(|s| auth::weakness(s.expose_secret()));
         let weakness = weakness.map(|weakness| format!("auth.secret {weakness} in production"));
-        weakness.into_iter().chain(self.not_yet_in_force()).collect()
+        let idle_issuer = self.auth.external.warning();
+        weakness.into_iter().chain(idle_issuer).chain(self.not_yet_in_force()).collect()
     }
 
     /// Keys that are set but change nothing in this version, a line for each feature.

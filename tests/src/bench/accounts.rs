@@ -15,6 +15,7 @@ use super::{
 pub(super) const MOST_USERS: usize = 1_000;
 /// Messages that a conversation has before it is measured.
 const HISTORY: usize = 20;
+const PASSWORD: &str = "Correct-Horse-7-Battery";
 const QUESTION: &str =
     "And what would you say to somebody who asks the same thing once more, a little later?";
 const ANSWER: &str = "That depends on what was said before: the second time a question is asked, it is seldom the same \
@@ -29,13 +30,15 @@ pub(super) struct Model {
 
 #[derive(Debug, Clone)]
 pub(super) struct Account {
-    token: String,
+    pub(super) token: String,
+    pub(super) id: String,
+    email: String,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Conversation {
-    token: String,
-    id: String,
+    pub(super) token: String,
+    pub(super) id: String,
 }
 
 /// Registers users, one after the other.
@@ -55,18 +58,24 @@ impl Registrar {
         ensure!(self.count < MOST_USERS, "no more than {MOST_USERS} users are registered");
         let email = format!("bench-{}-{}@example.com", self.tag, self.count);
         self.count += 1;
-        let body = json!({"email": email, "password": "Correct-Horse-7-Battery"});
+        let body = json!({"email": email, "password": PASSWORD});
         let call = Call::new(Method::POST, "/api/v1/auth/register", None, &body)?;
         let answer = self
             .client
             .json(&call)
             .await
             .with_context(|| format!("user {} can't be registered", self.count))?;
-        Ok(Account { token: text(&answer, "access_token")? })
+        let id = text(&answer["user"], "id")?;
+        Ok(Account { token: text(&answer, "access_token")?, id, email })
     }
 }
 
 impl Account {
+    pub(super) fn log_in(&self) -> Result<Call> {
+        let body = json!({"email": self.email, "password": PASSWORD});
+        Call::new(Method::POST, "/api/v1/auth/login", None, &body)
+    }
+
     pub(super) async fn converse(&self, client: &mut Client) -> Result<Conversation> {
         let body = json!({"title": "Benchmark"});
         let call = Call::new(Method::POST, "/api/v1/conversations", Some(&self.token), &body)?;
@@ -94,9 +103,14 @@ impl Conversation {
         format!("/api/v1/conversations/{}/messages", self.id)
     }
 
+    /// Asks any model.
+    pub(super) fn ask(&self, model: &str) -> Result<Call> {
+        let body = json!({"content": QUESTION, "model": model});
+        Call::new(Method::POST, &self.path(), Some(&self.token), &body)
+    }
+
     pub(super) fn turn(&self, model: Model, streamed: bool) -> Result<Turn> {
-        let body = json!({"content": QUESTION, "model": model.name()});
-        let call = Call::new(Method::POST, &self.path(), Some(&self.token), &body)?;
+        let call = self.ask(&model.name())?;
         let call = if streamed { call.accepting_events() } else { call };
         Ok(Turn { call, surface: Surface::Server, streamed, words: model.words })
     }

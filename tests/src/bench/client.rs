@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -131,6 +131,24 @@ impl Client {
         }
         let whole = asked.elapsed();
         Ok(Taken { first: first.unwrap_or(whole), whole, faults: reader.finish()? })
+    }
+
+    /// Sends `call` and feeds what streams back to `reader`, to its end and for as long as it takes.
+    pub(super) async fn follow(&mut self, call: &Call, reader: &mut StreamReader) -> Result<()> {
+        self.connect().await?;
+        let mut response = self.send(call).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = response.into_body().collect().await?.to_bytes();
+            bail!(refusal(call, status, &body));
+        }
+        while let Some(frame) = response.body_mut().frame().await {
+            if let Ok(data) = frame?.into_data() {
+                reader.feed(&data)?;
+            }
+        }
+        ensure!(reader.has_ended(), "the stream stopped without its last event");
+        Ok(())
     }
 
     async fn whole(&mut self, call: &Call) -> Result<(StatusCode, Bytes)> {

@@ -56,6 +56,7 @@ impl Program {
         binary: &Path,
         directory: &Path,
         postgres: Option<&str>,
+        redis: Option<&str>,
         upstream: SocketAddr,
     ) -> Result<Self> {
         fs::create_dir_all(directory)?;
@@ -74,6 +75,17 @@ impl Program {
             .env("OPENAI_MODEL", "mock-64-20")
             .env("REPARTEE_ENV", "test")
             .env("RUST_LOG", "warn")
+            .env("REDIS_URL", redis.unwrap_or_default())
+            // A user of the benchmark stands for many.
+            .env("REPARTEE__LIMITS__CONCURRENT_GENERATIONS", "64")
+            .env("REPARTEE__LIMITS__TOTAL_GENERATIONS", "1000000")
+            // Counted, as in production, and never too many.
+            .env("REPARTEE__LIMITS__REQUESTS_PER_MINUTE", "100000")
+            .env("REPARTEE__LIMITS__REQUESTS_PER_HOUR", "1000000")
+            .env("REPARTEE__LIMITS__LOGIN_PER_MINUTE", "1000000")
+            .env("REPARTEE__LIMITS__REGISTER_PER_HOUR", "1000000")
+            .env("REPARTEE__LIMITS__STREAMS_PER_USER", "0")
+            .env("REPARTEE__LIMITS__STREAMS_PER_ADDRESS", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

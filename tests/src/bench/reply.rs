@@ -7,6 +7,7 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 
 use super::words::{Faults, Words};
+use crate::upstream::stamp;
 
 /// Who answers: the upstream in chunks (`chat.completion.chunk`), the server in events of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) struct StreamReader {
     /// The beginning of a line whose end is still to come.
     partial: Vec<u8>,
     ended: bool,
+    /// Of stamped words: how long each took to come here, in microseconds.
+    pub(super) ages_us: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,15 @@ struct Message<'a> {
 impl StreamReader {
     pub(super) fn new(surface: Surface, expected: usize) -> Self {
         let words = Words::expecting(expected);
-        Self { surface, expected, words, event: Event::Other, partial: Vec::new(), ended: false }
+        Self {
+            surface,
+            expected,
+            words,
+            event: Event::Other,
+            partial: Vec::new(),
+            ended: false,
+            ages_us: Vec::new(),
+        }
     }
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -92,6 +103,38 @@ impl StreamReader {
         Ok(self.words.faults())
     }
 
+    /// What has come so far, be it the end or not.
+    pub(super) fn faults(&self) -> Faults {
+        self.words.faults()
+    }
+
+    /// The text of a frame of a WebSocket, which names its event and has its data.
+    pub(super) fn frame(&mut self, frame: &[u8]) -> Result<()> {
+        let name = string_after(frame, b"\"type\":").unwrap_or_default();
+        self.event = match name {
+            b"message_delta" => Event::Delta,
+            b"message_completed" => {
+                ensure!(!self.ended, "an event came after the last one: {}", excerpt(frame));
+                self.ended = true;
+                return Ok(());
+            }
+            b"message_failed" | b"message_cancelled" | b"message_interrupted" | b"error" => {
+                Event::Failed
+            }
+            _ => Event::Other,
+        };
+        self.event(frame)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn read(&mut self, text: &[u8]) {
+        self.words.read(text);
+        self.ages_us.extend(stamp::ages_us(text, stamp::now_us()));
+    }
+
     fn line(&mut self, line: &[u8]) -> Result<()> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
@@ -112,7 +155,7 @@ impl StreamReader {
         if data == b"[DONE]" {
             self.ended = true;
         } else if let Some(text) = string_after(data, b"\"content\":") {
-            self.words.read(text);
+            self.read(text);
         }
         Ok(())
     }
@@ -120,7 +163,7 @@ impl StreamReader {
     fn event(&mut self, data: &[u8]) -> Result<()> {
         ensure!(!self.ended, "an event came after the last one: {}", excerpt(data));
         match self.event {
-            Event::Delta => self.words.read(string_after(data, b"\"text\":").unwrap_or_default()),
+            Event::Delta => self.read(string_after(data, b"\"text\":").unwrap_or_default()),
             Event::Done => {
                 let done: Done<'_> = serde_json::from_slice(data)?;
                 let faults = whole_faults(&done.message.content, self.expected);

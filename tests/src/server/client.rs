@@ -8,10 +8,12 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Events, fail};
+use super::{Events, Feed, Refused, Socket, fail, secrets};
 
 /// No answer takes this long; one that does is a failure.
 const LIMIT: Duration = Duration::from_secs(30);
+
+const LONGEST_STREAM: Duration = Duration::from_mins(5);
 
 /// Somebody who calls, with a token or without.
 #[derive(Debug, Clone)]
@@ -44,6 +46,7 @@ impl Client {
     /// The same server, as somebody else.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
+        secrets::note("a bearer token", token);
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
@@ -84,17 +87,50 @@ impl Client {
     /// Sends `body` and reads the events that come back.
     pub async fn stream(&self, path: &str, body: &Value) -> Events {
         let request = self.request(Method::POST, path).header(ACCEPT, "text/event-stream");
-        Events::of(request.json(body)).await
+        Events::of(request.timeout(LONGEST_STREAM).json(body)).await
     }
 
     /// Reads events, after the one named where one is.
     pub async fn resume(&self, path: &str, last_event_id: Option<&str>) -> Events {
-        let request = self.request(Method::GET, path);
-        Events::of(match last_event_id {
+        Events::of(self.after(path, last_event_id)).await
+    }
+
+    /// Reads a change feed, after the cursor where there is one.
+    pub async fn feed(&self, path: &str, cursor: Option<&str>) -> Feed {
+        Feed::of(self.after(path, cursor)).await.unwrap_or_else(|error| fail("no feed", &error))
+    }
+
+    fn after(&self, path: &str, last_event_id: Option<&str>) -> RequestBuilder {
+        // A stream may be read for as long as it takes.
+        let request = self.request(Method::GET, path).timeout(LONGEST_STREAM);
+        match last_event_id {
             Some(id) => request.header("Last-Event-ID", id),
             None => request,
-        })
-        .await
+        }
+    }
+
+    /// Opens a WebSocket.
+    ///
+    /// # Panics
+    /// Where it isn't let in.
+    pub async fn socket(&self, path: &str) -> Socket {
+        let opened = self.try_socket(path, &[]).await;
+        opened.unwrap_or_else(|refused| panic!("{path} is refused: {refused:?}"))
+    }
+
+    /// As [`Client::socket`], with further headers and where it may be refused before the upgrade.
+    pub async fn try_socket(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Socket, Refused> {
+        let url = self.url.replacen("http://", "ws://", 1) + path;
+        Socket::open(&url, self.token.as_deref(), headers).await
+    }
+
+    /// `host:port`, for who speaks TCP themselves.
+    pub fn authority(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 }
 
@@ -109,10 +145,13 @@ impl Answer {
     pub async fn try_to(request: RequestBuilder) -> reqwest::Result<Self> {
         let (client, request) = request.build_split();
         let request = request?;
+        secrets::note_body(request.body().and_then(|body| body.as_bytes()).unwrap_or_default());
         let what = format!("{} {}", request.method(), request.url());
         let response = client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, bytes: response.bytes().await?.to_vec(), what })
+        let bytes = response.bytes().await?.to_vec();
+        secrets::note_body(&bytes);
+        Ok(Self { status, headers, bytes, what })
     }
 
     /// The body as JSON; null where it is none.

@@ -1,6 +1,8 @@
 //! The program as a process: its log, its signals, its end.
 
 use std::{
+    collections::HashSet,
+    fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -15,6 +17,8 @@ use tokio::{
     time::timeout,
 };
 
+/// The state of a listener in `/proc/net/tcp`.
+const LISTENING: &str = "0A";
 /// Nothing that a test waits for takes longer; nothing hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -84,6 +88,36 @@ impl Process {
             Ok(Ok(log)) => find(&log).context("it was there"),
             _ => bail!("the server doesn't say {text:?}; its log:\n{}", self.log().join("\n")),
         }
+    }
+
+    pub(super) fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(self.proc()?.join("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib =
+            line.and_then(|line| line.split_whitespace().next()).context("no memory figure")?;
+        Ok(kib.parse()?)
+    }
+
+    /// How many TCP connections to a port it has accepted and not let go of.
+    pub(super) fn connections(&self, port: u16) -> Result<usize> {
+        let proc = self.proc()?;
+        let descriptors = fs::read_dir(proc.join("fd"))?;
+        let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        let mine: HashSet<String> = targets.map(|target| target.display().to_string()).collect();
+        let sockets = fs::read_to_string(proc.join("net/tcp"))?;
+        let is_accepted = |line: &&str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [_, local, _, state, .., _] = fields[..] else { return false };
+            let Some(inode) = fields.get(9) else { return false };
+            let is_of_port = local.ends_with(&format!(":{port:04X}"));
+            is_of_port && state != LISTENING && mine.contains(&format!("socket:[{inode}]"))
+        };
+        Ok(sockets.lines().filter(is_accepted).count())
+    }
+
+    fn proc(&self) -> Result<PathBuf> {
+        let id = self.child.id().context("the server has ended already")?;
+        Ok(Path::new("/proc").join(id.to_string()))
     }
 
     /// SIGKILL: it gets no chance to tidy up.

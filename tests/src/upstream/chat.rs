@@ -14,6 +14,7 @@ use super::{
     plan::{Dialect, Ending, Plan, Text, Trouble},
     playback::{After, Script},
     record::locked,
+    stamp,
 };
 
 /// The same instant always: the same question gets the same bytes.
@@ -74,6 +75,7 @@ impl Question<'_> {
         match text {
             Text::Numbered(count) => (0..count).map(|n| format!("tok~{n}~ ")).collect(),
             Text::Accented(count) => (0..count).map(|n| format!("tok~{n}~ż🦀 ")).collect(),
+            Text::Stamped(count) => (0..count).map(stamp::word).collect(),
             Text::LastQuestion => {
                 let messages = self.messages();
                 let last = messages.iter().rfind(|message| message.role == "user");
@@ -115,6 +117,7 @@ impl Question<'_> {
             gap: plan.gap,
             after,
             length: None,
+            stamped: matches!(plan.text, Text::Stamped(_)),
         }
     }
 

@@ -44,6 +44,8 @@ pub(super) enum Text {
     Numbered(usize),
     /// Numbered words, each with characters of two and of four bytes.
     Accented(usize),
+    /// Numbered words, each with the time at which it leaves.
+    Stamped(usize),
     LastQuestion,
     Roles,
 }
@@ -97,7 +99,7 @@ impl Plan {
 
     /// Whether the reply depends on nothing but the name.
     pub(super) fn is_fixed(&self) -> bool {
-        matches!(self.text, Text::Numbered(_) | Text::Accented(_))
+        matches!(self.text, Text::Numbered(_) | Text::Accented(_) | Text::Stamped(_))
     }
 }
 
@@ -126,6 +128,10 @@ impl Behaviour {
                 Plan { text, gap: PACE, dialect: Dialect::SplitCharacters, ..usual }
             }
             ["garbage"] => Plan { dialect: Dialect::Noisy, ..usual },
+            ["stamped", count, gap] => {
+                let gap = Duration::from_millis(gap.parse().ok()?);
+                Plan { text: Text::Stamped(words(count)?), gap, ..usual }
+            }
             ["hang"] => return Some(Self::Hang),
             [trouble] => Plan::stopped(USUAL_WORDS / 2, Trouble::of(trouble)?),
             [trouble, after] => Plan::stopped(words(after)?, Trouble::of(trouble)?),

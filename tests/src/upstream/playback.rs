@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::record::OpenReply;
+use super::{record::OpenReply, stamp};
 
 /// An error takes back what isn't written yet, so the last frame gets a moment to leave.
 const FLUSH: Duration = Duration::from_millis(2);
@@ -41,6 +41,8 @@ pub(super) struct Script {
     pub(super) after: After,
     /// Announced as the length of the body; a stream announces none.
     pub(super) length: Option<u64>,
+    /// Whether each frame has stamps to be set when it leaves.
+    pub(super) stamped: bool,
 }
 
 impl Script {
@@ -55,6 +57,7 @@ impl Script {
             first: wait,
             gap: Duration::ZERO,
             after,
+            stamped: false,
         }
     }
 }
@@ -90,11 +93,21 @@ impl Playback {
         Self { script, position: 0, start: 0, clock: None, cut: None, reply: None }
     }
 
+    fn frame(&self, start: usize, end: usize) -> Bytes {
+        let frame = self.script.text.slice(start..end);
+        if !self.script.stamped {
+            return frame;
+        }
+        let mut frame = Vec::from(frame);
+        stamp::set(&mut frame);
+        Bytes::from(frame)
+    }
+
     fn next_frame(&mut self) -> Option<Bytes> {
         let frame = if let Some(&end) = self.script.ends.get(self.position) {
             self.position += 1;
             let start = mem::replace(&mut self.start, end);
-            self.script.text.slice(start..end)
+            self.frame(start, end)
         } else {
             mem::take(&mut self.script.tail)
         };

@@ -1,19 +1,14 @@
 //! kill -9 in the middle of many replies: what was acknowledged is there, once and whole.
 
-use std::time::Duration;
-
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use repartee_tests::server::{Answer, Client, Event, Events, Server, Setup};
 use reqwest::{Method, header::ACCEPT};
 use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc,
-    time::{interval, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::support::{
-    assert_whole, conversation, generation_of, messages, on_both_databases, somebody, text, words,
-    written,
+    SETTLED_WITHIN, assert_whole, conversation, generation_of, on_both_databases, settled,
+    somebody, text, words, written,
 };
 
 const ROUNDS: usize = 10;
@@ -28,8 +23,6 @@ const MODELS: [(&str, usize); 8] = [
     ("mock-80-15", 80),
     ("mock-200-15", 200),
 ];
-/// Another process settles what a dead one left when its lease of 15 s has run out.
-const SETTLED_WITHIN: Duration = Duration::from_secs(40);
 
 on_both_databases!(
     nothing_that_was_acknowledged_is_lost_or_doubled,
@@ -100,21 +93,6 @@ async fn round(server: &mut Server, client: &Client, number: usize, events: usiz
     };
     let (known, ()) = tokio::join!(turns.collect(), kill);
     known
-}
-
-/// Waits until no reply of this conversation is being written any more.
-async fn settled(client: &Client, conversation: &str) -> Vec<Value> {
-    let mut ticks = interval(Duration::from_millis(100));
-    let wait = async {
-        loop {
-            ticks.tick().await;
-            let messages = messages(client, conversation).await;
-            if messages.iter().all(|message| message["status"] != "streaming") {
-                return messages;
-            }
-        }
-    };
-    timeout(SETTLED_WITHIN, wait).await.expect("a reply is still being written")
 }
 
 async fn assert_kept(client: &Client, known: &Known) {

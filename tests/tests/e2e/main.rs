@@ -4,13 +4,31 @@
 //! its own, dropped afterwards. The server has to be built: `cargo build -p repartee-server`.
 #![cfg(test)]
 
+mod audit;
+mod budgets;
+mod cancel;
+mod circuit;
 mod commands;
 mod configuration;
 mod conventions;
 mod crash;
+mod draining;
+mod endings;
+mod feeds;
+mod guests;
+mod idempotency;
 mod identity;
+mod imports;
+mod interrupted;
+mod limits;
 mod logs;
 mod pages;
+mod rate_limits;
+mod readers;
+mod replicas;
+mod resume;
 mod shutdown;
+mod sockets;
 mod support;
 mod turns;
+mod usage;

@@ -1,7 +1,21 @@
 //! People, conversations and replies to test with.
 
-use repartee_tests::server::{Answer, Client, Event, Server};
+mod mail;
+mod random;
+mod replicas;
+mod stalled;
+mod waiting;
+
+use repartee_tests::server::{Answer, Client, Event, Events, Server, Setup, Socket};
 use serde_json::{Value, json};
+
+pub(crate) use self::{
+    mail::{mail_to, mails_to, secret_in},
+    random::Random,
+    replicas::on_replicas,
+    stalled::Stalled,
+    waiting::{SETTLED_WITHIN, WITHIN_A_SECOND, eventually, settled},
+};
 
 pub(crate) const PASSWORD: &str = "analytical-engine-1";
 
@@ -72,6 +86,17 @@ pub(crate) async fn ask(client: &Client, conversation: &str, content: &str, mode
     client.post(&format!("{conversation}/messages"), &body).await
 }
 
+/// Sends a message and reads its reply as it is written.
+pub(crate) async fn begin(client: &Client, conversation: &str, model: &str) -> Events {
+    let body = json!({"content": "Go on", "model": model});
+    client.stream(&format!("{conversation}/messages"), &body).await
+}
+
+/// The last part of a path: an id.
+pub(crate) fn id_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 /// All messages of a conversation, oldest first.
 pub(crate) async fn messages(client: &Client, conversation: &str) -> Vec<Value> {
     let page = client.get(&format!("{conversation}/messages?limit=100")).await.expect(200);
@@ -108,4 +133,26 @@ pub(crate) fn assert_whole(events: &[Event]) {
     let last = events.last().expect("no event came");
     assert!(last.is_terminal(), "the end comes last: {events:?}");
     assert_eq!(last.json()["message"]["content"], written(events), "the end has all of the text");
+}
+
+/// Somebody's own id.
+pub(crate) async fn id_of_user(client: &Client) -> String {
+    text(&client.get("/api/v1/users/me").await.expect(200)["id"]).to_owned()
+}
+
+/// A socket of theirs, for any of their conversations.
+pub(crate) async fn socket(client: &Client) -> Socket {
+    client.socket(&format!("/ws/chat/{}", id_of_user(client).await)).await
+}
+
+/// A server on which `root` is an administrator.
+pub(crate) async fn with_root(setup: Setup) -> (Server, Client) {
+    let server = setup
+        .with("REPARTEE__BOOTSTRAP__ADMIN_EMAIL", &address("root"))
+        .with("REPARTEE__BOOTSTRAP__ADMIN_PASSWORD", PASSWORD)
+        .start()
+        .await;
+    let tokens = log_in(&server, "root").await;
+    let root = server.client().with_token(text(&tokens["access_token"]));
+    (server, root)
 }

@@ -1,9 +1,9 @@
 //! What identity looks like on the wire.
 
 use chrono::{DateTime, Utc};
-use repartee_application::accounts::{LogIn, NewAccount, SignedIn, TokenPair};
+use repartee_application::accounts::{LogIn, NewAccount, NewTicket, SignedIn, TokenPair};
 use repartee_domain::accounts::{ProfileChanges, User};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::ToSchema;
@@ -20,7 +20,8 @@ use crate::{
 pub(crate) struct RegisterBody {
     email: String,
     /// At least 8 characters with a letter and a digit, at most 256; not a common one.
-    password: String,
+    #[schema(value_type = String)]
+    password: SecretString,
     username: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
@@ -34,12 +35,14 @@ pub(crate) struct LogInBody {
     /// This or `username`.
     email: Option<String>,
     username: Option<String>,
-    password: String,
+    #[schema(value_type = String)]
+    password: SecretString,
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct RefreshBody {
-    pub(crate) refresh_token: String,
+    #[schema(value_type = String)]
+    pub(crate) refresh_token: SecretString,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -107,6 +110,16 @@ pub(crate) struct TokenPairBody {
 }
 
 #[derive(Serialize, ToSchema)]
+pub(crate) struct TicketBody {
+    /// Good once, as `?ticket=`.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    ticket: String,
+    /// Seconds that it is good for.
+    #[schema(example = 30)]
+    expires_in: i64,
+}
+
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SignedInBody {
     user: UserBody,
     #[serde(flatten)]
@@ -117,7 +130,7 @@ impl From<RegisterBody> for NewAccount {
     fn from(body: RegisterBody) -> Self {
         Self {
             email: body.email,
-            password: body.password.into(),
+            password: body.password,
             profile: ProfileChanges {
                 username: body.username.map(Some),
                 first_name: body.first_name.map(Some),
@@ -137,7 +150,7 @@ impl TryFrom<LogInBody> for LogIn {
             .email
             .or(body.username)
             .ok_or_else(|| ApiError::invalid("email", "required", "give email or username"))?;
-        Ok(Self { name, password: body.password.into() })
+        Ok(Self { name, password: body.password })
     }
 }
 
@@ -185,6 +198,15 @@ impl From<TokenPair> for TokenPairBody {
             refresh_token: tokens.refresh.expose_secret().to_owned(),
             token_type: "bearer",
             expires_in: tokens.expires_in.num_seconds(),
+        }
+    }
+}
+
+impl From<NewTicket> for TicketBody {
+    fn from(ticket: NewTicket) -> Self {
+        Self {
+            ticket: ticket.secret.expose_secret().to_owned(),
+            expires_in: ticket.expires_in.num_seconds(),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     time::{rfc3339, rfc3339_option},
 };
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"title": "Tea", "system_message": "You know everything about tea."}))]
 pub(crate) struct NewConversationBody {
     title: Option<String>,

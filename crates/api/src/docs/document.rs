@@ -5,7 +5,11 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{accounts, conversations, docs, health, messages, pages, replies};
+use super::{bodies::OptionalBodies, limits::RateLimits, refusals::Refusals};
+use crate::{
+    accounts, api_keys, audit, chat, conversations, docs, feeds, health, messages, oauth, pages,
+    replies, sockets,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,29 +17,49 @@ use crate::{accounts, conversations, docs, health, messages, pages, replies};
         title = "Repartee",
         description = "A self-hosted AI chat backend: conversations whose replies are never lost.\n\n\
             Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists take \
-            `limit` and `cursor` and answer `{data, next_cursor}`. Ids in paths may be ids or codes.",
+            `limit` and `cursor` and answer `{data, next_cursor}`. Ids in paths may be ids or codes.\n\n\
+            Requests are limited: every response to one that is counted says how much is left, in \
+            `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`, and a 429 when to try again.",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(
         accounts::register, accounts::log_in, accounts::refresh, accounts::log_out,
+        accounts::ticket, accounts::devices::list, accounts::devices::sign_out,
+        accounts::recovery::forgot_password, accounts::recovery::reset_password,
+        accounts::recovery::verify_email, accounts::recovery::resend_verification,
+        accounts::recovery::change_password,
+        accounts::users::list, accounts::users::make, accounts::users::find,
+        accounts::users::change, accounts::users::delete,
         accounts::profile, accounts::change_profile, accounts::replace_profile,
+        api_keys::list, api_keys::make, api_keys::revoke,
+        oauth::token, oauth::revoke, oauth::introspect, oauth::metadata, oauth::public_keys,
         conversations::list, conversations::create, conversations::find, conversations::change,
         conversations::replace, conversations::delete,
         messages::list, messages::send, messages::stream_chat,
+        chat::send, sockets::chat_stream,
         replies::find, replies::events, replies::cancel,
+        feeds::events, feeds::conversation_events,
+        sockets::guest, sockets::user, sockets::user_v1, sockets::conversation,
+        audit::list, audit::verify, audit::export,
         health::health, health::health_alias, health::health_v1, health::live, health::ready,
         docs::document, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_file,
         pages::index, pages::asset, pages::favicon,
     ),
     tags(
-        (name = "identity", description = "Accounts and login sessions"),
+        (name = "identity", description = "Accounts, login sessions and keys"),
+        (name = "oauth", description = "Tokens for OAuth clients (RFC 6749)"),
+        (name = "users", description = "Everybody, for who manages users"),
         (name = "conversations", description = "Conversations, messages and the replies to them"),
+        (name = "chat", description = "A message and its reply, for guests too"),
+        (name = "feeds", description = "What happens, from whichever device"),
+        (name = "sockets", description = "Several conversations over one WebSocket, both ways"),
+        (name = "audit", description = "What happened, and whether its log is as it was written"),
         (name = "operations", description = "Health"),
         (name = "documentation", description = "This document and its readers"),
         (name = "pages", description = "The chat page"),
     ),
     security(("access_token" = [])),
-    modifiers(&AccessToken),
+    modifiers(&AccessToken, &RateLimits, &Refusals, &OptionalBodies),
 )]
 struct Document;
 

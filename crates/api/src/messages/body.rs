@@ -35,7 +35,11 @@ pub(crate) struct MessageBody<'a> {
     parent_id: Option<Uuid>,
     /// `user`, `assistant`, `system` or `tool`.
     role: &'static str,
-    content: &'a str,
+    /// Null where it was left out.
+    content: Option<&'a str>,
+    /// In feeds and on sockets: the content is too long for an event.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    content_omitted: bool,
     /// `complete`, `streaming`, `cancelled`, `failed` or `interrupted`.
     status: &'static str,
     #[serde(serialize_with = "rfc3339")]
@@ -49,7 +53,9 @@ pub(crate) struct MessageBody<'a> {
 /// How a reply came about. Only replies have these fields.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WritingBody<'a> {
+    #[schema(required = false)]
     generation_id: Uuid,
+    #[schema(required = false)]
     model: &'a str,
     prompt_tokens: Option<u32>,
     completion_tokens: Option<u32>,
@@ -129,12 +135,21 @@ impl<'a> From<&'a Message> for MessageBody<'a> {
             conversation_id: message.conversation.as_uuid(),
             parent_id: message.parent.map(repartee_domain::MessageId::as_uuid),
             role: message.role.as_str(),
-            content: &message.content,
+            content: Some(&message.content),
+            content_omitted: false,
             status: message.status.as_str(),
             created_at: message.created_at,
             updated_at: message.updated_at,
             writing,
         }
+    }
+}
+
+impl MessageBody<'_> {
+    /// For readers to whom a long text is sent only when they ask for it.
+    pub(crate) fn omit_content(&mut self) {
+        self.content = None;
+        self.content_omitted = true;
     }
 }
 

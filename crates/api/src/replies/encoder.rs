@@ -9,11 +9,12 @@ use repartee_domain::{
     messages::Message,
     replies::{Generation, Outcome},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     ApiError,
+    json::to_bytes,
     messages::{MessageBody, UsageBody},
     problem::Problem,
 };
@@ -24,8 +25,9 @@ const VERSION: u8 = 1;
 #[derive(Debug, Default)]
 pub struct JsonEventEncoder;
 
+/// The first event of a reply.
 #[derive(Serialize)]
-struct StartData<'a> {
+pub(crate) struct StartData<'a> {
     v: u8,
     generation_id: Uuid,
     conversation_id: Uuid,
@@ -44,12 +46,18 @@ struct DeltaData<'a> {
     text: &'a str,
 }
 
+#[derive(Deserialize)]
+struct ToldText {
+    text: String,
+}
+
 #[derive(Serialize)]
 struct EndData<'a> {
     message: MessageBody<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_reason: Option<&'static str>,
     usage: UsageBody,
+    attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
 }
@@ -57,11 +65,17 @@ struct EndData<'a> {
 impl EventEncoder for JsonEventEncoder {
     fn encode(&self, event: &ReplyEvent<'_>) -> Bytes {
         match event {
-            ReplyEvent::Started { generation } => json(&StartData::from(*generation)),
-            ReplyEvent::Queued { position } => json(&QueuedData { position: *position }),
-            ReplyEvent::Delta { text } => json(&DeltaData { text }),
-            ReplyEvent::Ended { outcome, reply } => json(&EndData::of(*outcome, reply)),
+            ReplyEvent::Started { generation } => to_bytes(&StartData::from(*generation)),
+            ReplyEvent::Queued { position } => to_bytes(&QueuedData { position: *position }),
+            ReplyEvent::Delta { text } => to_bytes(&DeltaData { text }),
+            ReplyEvent::Ended { outcome, reply, attempts } => {
+                to_bytes(&EndData::of(*outcome, reply, *attempts))
+            }
         }
+    }
+
+    fn delta_text(&self, data: &[u8]) -> Option<String> {
+        serde_json::from_slice::<ToldText>(data).ok().map(|data| data.text)
     }
 }
 
@@ -79,7 +93,7 @@ impl<'a> From<&'a Generation> for StartData<'a> {
 }
 
 impl<'a> EndData<'a> {
-    fn of(outcome: Outcome, reply: &'a Message) -> Self {
+    fn of(outcome: Outcome, reply: &'a Message, attempts: u32) -> Self {
         let usage = reply.writing.as_ref().and_then(|writing| writing.usage).unwrap_or_default();
         Self {
             message: reply.into(),
@@ -87,23 +101,13 @@ impl<'a> EndData<'a> {
                 .finish_reason()
                 .map(repartee_domain::replies::FinishReason::as_str),
             usage: usage.into(),
+            attempts,
             error: match outcome {
                 Outcome::Failed(failure) => {
                     Some(Problem::of(&ApiError::App(AppError::Reply(failure))))
                 }
                 Outcome::Completed(_) | Outcome::Cancelled | Outcome::Interrupted => None,
             },
-        }
-    }
-}
-
-fn json<T: Serialize>(data: &T) -> Bytes {
-    match serde_json::to_vec(data) {
-        Ok(bytes) => bytes.into(),
-        // Plain structs of texts and numbers always serialise; `{}` is what a reader can skip.
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an event has no JSON");
-            Bytes::from_static(b"{}")
         }
     }
 }

@@ -1,35 +1,18 @@
-//! Server-sent events, as the WHATWG HTML standard has them.
+//! The events of a reply on SSE, and their ids.
 
-use std::{
-    convert::Infallible,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-    time::Duration,
-};
-
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::{BodySize, MessageBody},
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use futures::{Future, StreamExt};
+use futures::StreamExt;
 use repartee_application::{
     AppError,
-    ports::{EventKind, EventStream, LoggedEvent},
+    ports::{Envelope, EventKind, EventStream, LoggedEvent},
 };
 use repartee_domain::GenerationId;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::ApiError;
-
-/// A sign of life after so long a silence.
-const PING: Duration = Duration::from_secs(15);
-/// A comment without a blank line: the official Python SDK fails on an empty event.
-const PING_LINE: &[u8] = b": ping\n";
-/// The comment at once, so that proxies pass the head on; then how long to wait before
-/// reconnecting.
-const PREAMBLE: &[u8] = b": ping\nretry: 3000\n\n";
+use crate::{
+    ApiError,
+    sse::{Lifetime, PREAMBLE, sse},
+};
 
 /// Before the number in an `interrupted` event's id: the number reads the same.
 const INTERRUPTED: &str = "0";
@@ -44,13 +27,26 @@ pub(crate) struct EventId {
     pub(crate) is_interrupted: bool,
 }
 
-/// Where to go on: the header, or else what the query says. Empty is none.
+/// What no event is called.
+const NO_EVENT: &str = "?";
+
+/// Where to go on, as it was written: the header, or else what the query says. Empty is none; what
+/// is no text names no event.
+pub(crate) fn last_event_text<'a>(
+    request: &'a HttpRequest,
+    in_query: Option<&'a str>,
+) -> Option<&'a str> {
+    let header = request.headers().get("last-event-id");
+    let header = header.map(|value| value.to_str().unwrap_or(NO_EVENT));
+    header.filter(|text| !text.is_empty()).or(in_query.filter(|text| !text.is_empty()))
+}
+
+/// Where to go on in a reply.
 pub(crate) fn last_event_id(
     request: &HttpRequest,
     in_query: Option<&str>,
 ) -> Result<Option<EventId>, ApiError> {
-    let header = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
-    match header.filter(|text| !text.is_empty()).or(in_query.filter(|text| !text.is_empty())) {
+    match last_event_text(request, in_query) {
         None => Ok(None),
         // What we never gave out names nothing that is there.
         Some(text) => EventId::parse(text).map(Some).ok_or(AppError::GENERATION_NOT_FOUND.into()),
@@ -58,72 +54,17 @@ pub(crate) fn last_event_id(
 }
 
 impl EventId {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (generation, rest) = text.split_once(':')?;
         let is_interrupted = rest.len() > INTERRUPTED.len() && rest.starts_with(INTERRUPTED);
         Some(Self { generation: generation.parse().ok()?, seq: rest.parse().ok()?, is_interrupted })
     }
 }
 
-/// Streams events. Never compressed, never buffered.
-pub(crate) fn sse(events: EventStream) -> HttpResponse {
-    let body = SseBody {
-        events,
-        preamble: Some(Bytes::from_static(PREAMBLE)),
-        last_sent: Instant::now(),
-        ping: Box::pin(sleep_until(Instant::now() + PING)),
-    };
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
-        .insert_header(("x-accel-buffering", "no"))
-        .body(body)
-}
-
-struct SseBody {
-    events: EventStream,
-    preamble: Option<Bytes>,
-    last_sent: Instant,
-    ping: Pin<Box<Sleep>>,
-}
-
-impl MessageBody for SseBody {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if let Some(preamble) = self.preamble.take() {
-            return Poll::Ready(Some(Ok(preamble)));
-        }
-        match self.events.poll_next_unpin(context) {
-            Poll::Ready(Some(event)) => {
-                self.last_sent = Instant::now();
-                return Poll::Ready(Some(Ok(event.framed(frame))));
-            }
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => {}
-        }
-        // The timer runs on while events flow, and is set anew only when it fires.
-        while pin!(&mut self.ping).poll(context).is_ready() {
-            let due = self.last_sent + PING;
-            let is_due = Instant::now() >= due;
-            if is_due {
-                self.last_sent = Instant::now();
-            }
-            let next = self.last_sent + PING;
-            self.ping.as_mut().reset(next);
-            if is_due {
-                return Poll::Ready(Some(Ok(Bytes::from_static(PING_LINE))));
-            }
-        }
-        Poll::Pending
-    }
+/// Streams the events of a reply.
+pub(crate) fn reply_events(events: EventStream, lifetime: Lifetime) -> HttpResponse {
+    let chunks = events.map(|event| event.framed(Envelope::Sse, frame)).boxed();
+    sse(format!("{PREAMBLE}\n").into(), chunks, lifetime)
 }
 
 /// `id`, `event`, `data` and a blank line. The data is one line, for JSON escapes line breaks.
@@ -131,16 +72,12 @@ fn frame(event: &LoggedEvent) -> Bytes {
     let mark = if event.kind == EventKind::Interrupted { INTERRUPTED } else { "" };
     let (id, seq, kind) = (event.generation, event.seq, event.kind.as_str());
     let head = format!("id: {id}:{mark}{seq}\nevent: {kind}\ndata: ");
-    let mut frame = Vec::with_capacity(head.len() + event.data.len() + 2);
-    frame.extend_from_slice(head.as_bytes());
-    frame.extend_from_slice(&event.data);
-    frame.extend_from_slice(b"\n\n");
-    frame.into()
+    [head.as_bytes(), &event.data, b"\n\n"].concat().into()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{future::pending, sync::Arc};
 
     use actix_web::body::to_bytes;
     use futures::stream;
@@ -171,9 +108,8 @@ mod tests {
             event(2, EventKind::Done, "{}"),
         ]);
 
-        let response = sse(events.boxed());
+        let response = reply_events(events.boxed(), Lifetime::test(pending(), pending()));
 
-        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "text/event-stream");
         let text = to_bytes(response.into_body()).await.unwrap();
         let id = GENERATION;
         assert_eq!(

@@ -3,7 +3,7 @@
 use actix_web::{http::Method, test::TestRequest};
 use repartee_application::{
     Page,
-    ports::{ConversationKey, PortError},
+    ports::{ChangeKind, ConversationKey, PortError},
 };
 use repartee_domain::conversations::ConversationStatusName;
 use serde_json::json;
@@ -85,11 +85,13 @@ async fn null_empties_a_field_and_absence_leaves_it() {
     fixture
         .conversations
         .expect_save()
-        .withf(|saved| {
-            saved.subject.title.is_none() && saved.subject.metadata.as_deref() == Some("{\"a\":1}")
+        .withf(|saved, told| {
+            *told == ChangeKind::ConversationUpdated
+                && saved.subject.title.is_none()
+                && saved.subject.metadata.as_deref() == Some("{\"a\":1}")
         })
         .once()
-        .returning(Ok);
+        .returning(|saved, _| Ok(saved));
 
     let request = TestRequest::patch().uri(&path()).set_json(json!({"title": null}));
     assert_eq!(fixture.answer(as_user(request)).await.status, 200);
@@ -104,7 +106,7 @@ async fn a_stale_entity_tag_is_412_and_a_lost_race_409() {
     assert_eq!(holding().answer(as_user(stale)).await.body["code"], "version_mismatch");
 
     let mut fixture = holding();
-    fixture.conversations.expect_save().returning(|_| Err(PortError::Stale));
+    fixture.conversations.expect_save().returning(|_, _| Err(PortError::Stale));
     let raced = TestRequest::put().uri(&path()).set_json(json!({"title": "Coffee"}));
     let answer = fixture.answer(as_user(raced)).await;
     assert_eq!((answer.status, answer.body["code"].as_str()), (409, Some("stale_write")));

@@ -3,6 +3,14 @@
 #![cfg(test)]
 
 mod accounts;
+mod api_keys;
+mod audit;
 mod conversations;
 mod fixture;
+mod golden;
+mod idempotency;
+mod limits;
+mod oauth;
 mod problems;
+mod sockets;
+mod streams;

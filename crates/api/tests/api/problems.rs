@@ -9,7 +9,14 @@ const LIST: &str = "/api/v1/conversations";
 
 #[actix_web::test]
 async fn a_stranger_is_told_how_to_come_in() {
-    for token in [None, Some("Bearer bad"), Some("Basic good"), Some("Bearer")] {
+    let invalid = "Bearer error=\"invalid_token\"";
+    for (token, challenge) in [
+        (None, "Bearer"),
+        (Some("Bearer bad"), invalid),
+        (Some("bearer bad"), invalid),
+        (Some("Basic good"), "Bearer"),
+        (Some("Bearer"), "Bearer"),
+    ] {
         let mut request = TestRequest::get().uri(LIST);
         if let Some(token) = token {
             request = request.insert_header(("authorization", token));
@@ -17,7 +24,7 @@ async fn a_stranger_is_told_how_to_come_in() {
 
         let answer = Fixture::default().answer(request).await;
 
-        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(challenge)));
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.body["code"], "unauthenticated");
     }
@@ -112,4 +119,14 @@ async fn every_response_has_the_security_headers() {
 
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+}
+
+#[actix_web::test]
+async fn a_body_is_not_read_deeper_than_it_is_safe() {
+    let deep = format!("{{\"metadata\":{{\"a\":{}{}}}}}", "[".repeat(200), "]".repeat(200));
+    let request = as_user(TestRequest::post().uri(LIST)).set_payload(deep);
+
+    let answer = Fixture::default().answer(request).await;
+
+    assert_eq!((answer.status, answer.body["code"].as_str()), (400, Some("malformed_json")));
 }

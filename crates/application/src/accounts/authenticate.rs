@@ -1,71 +1,171 @@
 //! Telling who sent a request.
 
-use super::AccountService;
-use crate::{Actor, AppError};
+use std::sync::Arc;
 
-impl AccountService {
-    /// Whose access token this is. The role is today's, not the one at log-in; a token whose
-    /// session has ended is no longer good.
-    pub async fn authenticate(&self, access_token: &str) -> Result<Actor, AppError> {
+use chrono::{DateTime, TimeDelta, Utc};
+use repartee_domain::{
+    LoginSessionId, UserId,
+    accounts::ApiKey,
+    audit::{Action, AuditActor},
+};
+
+use super::ExternalUsers;
+use crate::{
+    Actor, AppError, Credential, Origin,
+    ports::{
+        AccessClaims, ApiKeyRepository, Clock, GoodKey, Holder, KeyName, LoginSessionRepository,
+        TokenSigner,
+    },
+};
+
+/// Longer than any stream lasts: what a key without an end opens has none either.
+const FOR_EVER: TimeDelta = TimeDelta::days(3_650);
+
+/// Knows every kind of credential that a request may come with.
+pub struct Authenticator {
+    ports: AuthenticatorPorts,
+}
+
+pub struct AuthenticatorPorts {
+    pub sessions: Arc<dyn LoginSessionRepository>,
+    pub keys: Arc<dyn ApiKeyRepository>,
+    pub signer: Arc<dyn TokenSigner>,
+    pub clock: Arc<dyn Clock>,
+    /// Where tokens of another issuer are taken.
+    pub external: Option<ExternalUsers>,
+}
+
+/// Somebody, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    pub actor: Actor,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Authenticator {
+    pub fn new(ports: AuthenticatorPorts) -> Self {
+        Self { ports }
+    }
+
+    /// Whose bearer token this is, and until when it is good: an access token of ours, the secret
+    /// of a key, or a token of another issuer. The role is today's, not the one when it was made; a
+    /// token whose session or key has ended is no longer good.
+    pub async fn authenticate(&self, token: &str, origin: Origin) -> Result<Access, AppError> {
         let now = self.ports.clock.now();
-        let Some(claims) = self.ports.signer.verify(access_token, now) else {
-            return Err(AppError::Unauthenticated);
-        };
-        match self.ports.sessions.principal(claims.session, now).await? {
-            Some(principal) if principal.user == claims.user => {
-                Ok(Actor { user: principal.user, role: principal.role, session: claims.session })
+        if ApiKey::could_be_secret(token) {
+            let good = self.key(token, &origin, now).await?.ok_or(AppError::Unauthenticated)?;
+            let expires_at = good.key.expires_at.unwrap_or(now + FOR_EVER);
+            return Ok(Access { actor: with_key(good, origin), expires_at });
+        }
+        if let Some(claims) = self.ports.signer.verify(token, now) {
+            let actor = self.holder(&claims, origin, now).await?;
+            return Ok(Access { actor, expires_at: claims.expires_at });
+        }
+        match &self.ports.external {
+            Some(external) => external.authenticate(token, origin, now).await,
+            None => Err(AppError::Unauthenticated),
+        }
+    }
+
+    /// On whose behalf an access token of ours was made, if they are still there.
+    pub(crate) async fn holder(
+        &self,
+        claims: &AccessClaims,
+        origin: Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Actor, AppError> {
+        match claims.holder {
+            Holder::Session(session) => self.signed_in(session, claims.user, origin, now).await,
+            Holder::Key { id, scopes } => {
+                let found = self.ports.keys.find_good(KeyName::Id(id), now).await?;
+                let good = found.filter(|good| good.key.owner == claims.user);
+                let good = good.ok_or(AppError::Unauthenticated)?;
+                let scopes = good.key.scopes.and(scopes);
+                let key = Arc::new(ApiKey { scopes, ..ApiKey::clone(&good.key) });
+                Ok(with_key(GoodKey { key, ..good }, origin))
             }
+        }
+    }
+
+    /// The key with this secret, if it is good. Its use is noted.
+    pub(crate) async fn key(
+        &self,
+        secret: &str,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Option<GoodKey>, AppError> {
+        if !ApiKey::could_be_secret(secret) {
+            return Ok(None);
+        }
+        let name = KeyName::Secret(self.ports.signer.hash_secret(secret));
+        let Some(good) = self.ports.keys.find_good(name, now).await? else { return Ok(None) };
+        if good.key.is_use_due(now) {
+            let (id, owner) = (good.key.id, AuditActor::User(good.key.owner));
+            let entry = origin.entry(owner, Action::KeyFirstUsed, now).on("api_key", id);
+            self.ports.keys.note_use(id, now, entry);
+        }
+        Ok(Some(good))
+    }
+
+    /// Whoever is signed in with this login session.
+    pub(super) async fn signed_in(
+        &self,
+        session: LoginSessionId,
+        user: UserId,
+        origin: Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Actor, AppError> {
+        match self.ports.sessions.principal(session, now).await? {
+            Some(principal) if principal.user == user => Ok(Actor {
+                user,
+                role: principal.role,
+                credential: Credential::Session(session),
+                origin,
+            }),
             _ => Err(AppError::Unauthenticated),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-    use repartee_domain::{UserId, accounts::Role};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{
-        accounts::fixture::{Fixture, NOW, SESSION, USER},
-        ports::{AccessClaims, Principal},
-    };
-
-    fn fixture(principal: Option<Principal>) -> Fixture {
-        let mut fixture = Fixture::new();
-        fixture.signer.expect_verify().returning(|token, _| {
-            (token == "good").then_some(AccessClaims {
-                user: USER,
-                session: SESSION,
-                token: Uuid::from_u128(1),
-                issued_at: NOW,
-                expires_at: NOW + TimeDelta::minutes(30),
-            })
-        });
-        fixture.sessions.expect_principal().returning(move |_, _| Ok(principal));
-        fixture
+    /// A user who is signed in at another issuer.
+    pub(super) async fn signed_in_elsewhere(
+        &self,
+        user: UserId,
+        origin: Origin,
+    ) -> Result<Actor, AppError> {
+        match &self.ports.external {
+            Some(external) => external.signed_in(user, origin).await,
+            None => Err(AppError::Unauthenticated),
+        }
     }
 
-    #[tokio::test]
-    async fn a_good_token_tells_who_and_with_which_role_today() {
-        let fixture = fixture(Some(Principal { user: USER, role: Role::Manager }));
-
-        let actor = fixture.service().authenticate("good").await.unwrap();
-
-        assert_eq!(actor, Actor { user: USER, role: Role::Manager, session: SESSION });
-    }
-
-    #[tokio::test]
-    async fn a_bad_token_an_ended_session_and_another_user_are_refused() {
-        let other = UserId::from_uuid(Uuid::from_u128(999));
-        for (token, principal) in [
-            ("bad", Some(Principal { user: USER, role: Role::User })),
-            ("good", None),
-            ("good", Some(Principal { user: other, role: Role::User })),
-        ] {
-            let error = fixture(principal).service().authenticate(token).await.unwrap_err();
-            assert_eq!(error.classify().1, "unauthenticated");
+    /// Whether what somebody came with has been ended since.
+    pub(super) async fn has_ended(&self, actor: &Actor) -> Result<bool, AppError> {
+        let now = self.ports.clock.now();
+        let again = match &actor.credential {
+            Credential::Session(id) => {
+                self.signed_in(*id, actor.user, Origin::default(), now).await.map(drop)
+            }
+            Credential::Key(key) => {
+                let found = self.ports.keys.find_good(KeyName::Id(key.id), now).await?;
+                found.map(drop).ok_or(AppError::Unauthenticated)
+            }
+            Credential::External => {
+                self.signed_in_elsewhere(actor.user, Origin::default()).await.map(drop)
+            }
+            Credential::Guest => return Ok(false),
+        };
+        match again {
+            Ok(()) => Ok(false),
+            Err(AppError::Unauthenticated) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 }
+
+/// A key acts for its owner.
+fn with_key(good: GoodKey, origin: Origin) -> Actor {
+    Actor { user: good.key.owner, role: good.role, credential: Credential::Key(good.key), origin }
+}
+
+#[cfg(test)]
+mod tests;

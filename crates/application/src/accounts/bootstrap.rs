@@ -1,10 +1,13 @@
 //! The first administrator.
 
-use repartee_domain::accounts::{ProfileChanges, Role};
+use repartee_domain::{
+    accounts::{ProfileChanges, Role, User},
+    audit::{Action, AuditActor, AuditEntry},
+};
 use secrecy::SecretString;
 
-use super::{AccountService, NewAccount};
-use crate::{AppError, ports::PortError};
+use super::{AccountService, register::taken};
+use crate::AppError;
 
 impl AccountService {
     /// Makes the configured administrator where nobody is registered yet. `true` when it did.
@@ -16,15 +19,22 @@ impl AccountService {
         if !self.ports.users.is_empty().await? {
             return Ok(false);
         }
-        let account =
-            NewAccount { email: email.into(), password, profile: ProfileChanges::default() };
-        let (user, hash) = self.new_user(account, Role::Admin).await?;
-        match self.ports.users.register(&user, &hash, None).await {
-            Ok(()) => Ok(true),
+        match self.make_admin(email, password).await {
+            Ok(_) => Ok(true),
             // Another replica was faster.
-            Err(PortError::Taken { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(AppError::Taken { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Makes an administrator. To be asked for by who runs the server alone.
+    pub async fn make_admin(&self, email: &str, password: SecretString) -> Result<User, AppError> {
+        let profile = ProfileChanges::default();
+        let (user, hash) = self.new_user(email, Some(&password), profile, Role::Admin).await?;
+        let entry = AuditEntry::new(AuditActor::System, Action::AccountMade, user.created_at);
+        let entry = entry.on("user", user.id).with("role", user.role.as_str());
+        self.ports.users.register(&user, &hash, None, entry).await.map_err(taken)?;
+        Ok(user)
     }
 }
 
@@ -40,9 +50,9 @@ mod tests {
         fixture
             .users
             .expect_register()
-            .withf(|user, _, session| user.role == Role::Admin && session.is_none())
+            .withf(|user, _, session, _| user.role == Role::Admin && session.is_none())
             .once()
-            .returning(|_, _, _| Ok(()));
+            .returning(|_, _, _, _| Ok(()));
 
         let service = fixture.service();
         let made = service.bootstrap_admin("root@example.com", "analytical1".into()).await;

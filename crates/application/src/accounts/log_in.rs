@@ -1,12 +1,16 @@
 //! Proving who one is, with a password.
 
-use repartee_domain::accounts::{Email, PasswordPolicy, User, Username};
+use repartee_domain::{
+    UserId,
+    accounts::{Email, PasswordPolicy, User, Username},
+    audit::{Action, AuditActor},
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AccountService, Device, SignedIn};
+use super::{AccountService, SignedIn};
 use crate::{
-    AppError,
-    ports::{Credentials, LoginName, PasswordCheck},
+    AppError, Origin,
+    ports::{Credentials, LoginName, PasswordCheck, PasswordHash, PortError},
 };
 
 #[derive(Debug)]
@@ -16,10 +20,60 @@ pub struct LogIn {
     pub password: SecretString,
 }
 
+/// What was proved may not be so any more once the session is opened: the password was changed
+/// meanwhile, or hashed anew by another log-in.
+const PROOFS: u32 = 2;
+
+/// What a name and a password prove.
+enum Proof {
+    /// With the hash that says so.
+    Of(Box<User>, PasswordHash),
+    /// Nothing; with who has that name, where somebody does.
+    Nothing(Option<UserId>),
+}
+
 impl AccountService {
     /// Signs somebody in. Costs one hashing and answers alike, whether the name is unknown, the
     /// password wrong or empty, or the user deactivated.
-    pub async fn log_in(&self, log_in: LogIn, device: Device) -> Result<SignedIn, AppError> {
+    pub async fn log_in(&self, log_in: LogIn, origin: &Origin) -> Result<SignedIn, AppError> {
+        let attempt = self.ports.throttle.enter(&log_in.name).await?;
+        for _ in 0..PROOFS {
+            let (user, proof) = match self.prove(&log_in).await? {
+                Proof::Of(user, proof) => (*user, proof),
+                Proof::Nothing(user) => {
+                    attempt.failed(user, origin).await?;
+                    return Err(AppError::WrongCredentials);
+                }
+            };
+            match self.sign_in(user, proof, origin).await {
+                Ok(signed_in) => {
+                    attempt.succeeded().await?;
+                    return Ok(signed_in);
+                }
+                Err(AppError::Port(PortError::Stale)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(AppError::WrongCredentials)
+    }
+
+    async fn sign_in(
+        &self,
+        user: User,
+        proof: PasswordHash,
+        origin: &Origin,
+    ) -> Result<SignedIn, AppError> {
+        let now = self.ports.clock.now();
+        let (session, refresh) = self.open_session(user.id, origin, now);
+        let tokens = self.token_pair(&session, refresh, now)?;
+        let entry = origin.entry(AuditActor::User(user.id), Action::LoggedIn, now);
+        let entry = entry.on("login_session", session.id);
+        self.ports.sessions.open(session, proof, entry).await?;
+        let user = User { last_login_at: Some(now), ..user };
+        Ok(SignedIn { user, tokens })
+    }
+
+    async fn prove(&self, log_in: &LogIn) -> Result<Proof, AppError> {
         let known = match parse_name(&log_in.name) {
             Some(name) => self.ports.users.credentials(&name).await?,
             None => None,
@@ -27,24 +81,18 @@ impl AccountService {
         let password = PasswordPolicy::normalise(log_in.password.expose_secret());
         let hash = known.as_ref().map(|known| known.password.clone());
         let check = self.ports.hasher.verify(password.clone().into(), hash).await?;
-        let (Some(Credentials { user, password: old }), true) =
-            (known, check != PasswordCheck::Differs)
-        else {
-            return Err(AppError::WrongCredentials);
+        let Some(Credentials { user, password: old }) = known else {
+            return Ok(Proof::Nothing(None));
         };
-        if !user.is_active {
-            return Err(AppError::WrongCredentials);
+        if check == PasswordCheck::Differs || !user.is_active {
+            return Ok(Proof::Nothing(Some(user.id)));
         }
         if check == PasswordCheck::MatchesOutdated {
             let new = self.ports.hasher.hash(password.into()).await?;
             self.ports.users.rehash(user.id, &old, &new).await?;
+            return Ok(Proof::Of(Box::new(user), new));
         }
-        let now = self.ports.clock.now();
-        let (session, refresh) = self.open_session(user.id, device, now);
-        let tokens = self.token_pair(&session, refresh, now)?;
-        self.ports.sessions.open(session).await?;
-        let user = User { last_login_at: Some(now), ..user };
-        Ok(SignedIn { user, tokens })
+        Ok(Proof::Of(Box::new(user), old))
     }
 }
 
@@ -59,12 +107,14 @@ fn parse_name(name: &str) -> Option<LoginName> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+    use mockall::predicate::eq;
+
     use super::*;
     use crate::{
-        accounts::fixture::{Fixture, USER, ada},
-        ports::PasswordHash,
+        accounts::fixture::{Fixture, NOW, USER, ada},
+        ports::{LoginFailures, MockLoginFailureRepository, PasswordHash},
     };
-    use mockall::predicate::eq;
 
     fn log_in(name: &str, password: &str) -> LogIn {
         LogIn { name: name.into(), password: password.into() }
@@ -85,13 +135,17 @@ mod tests {
         fixture
             .sessions
             .expect_open()
-            .withf(|session| session.user == USER)
+            .withf(|session, proof, entry| {
+                session.user == USER
+                    && proof.0.expose_secret() == "old"
+                    && entry.actor.user() == Some(USER)
+            })
             .once()
-            .returning(|_| Ok(()));
+            .returning(|_, _, _| Ok(()));
 
         let signed_in = fixture
             .service()
-            .log_in(log_in("ADA@example.com", "analytical1"), Device::default())
+            .log_in(log_in("ADA@example.com", "analytical1"), &Origin::default())
             .await
             .unwrap();
 
@@ -111,12 +165,64 @@ mod tests {
             (Some(inactive), PasswordCheck::Matches, "ada@example.com", "analytical1"),
         ];
         for (user, check, name, password) in cases {
-            let error = fixture(user, check)
+            let known = user.as_ref().map(|user| user.id);
+            let mut fixture = fixture(user, check);
+            fixture
+                .failures
+                .expect_count()
+                .withf(move |_, at, entry| {
+                    *at == NOW
+                        && entry.action == Action::LogInFailed
+                        && entry.actor.user() == known
+                        && !format!("{entry:?}").contains("example.com")
+                })
+                .once()
+                .returning(|_, _, _| Ok(()));
+            let error = fixture
                 .service()
-                .log_in(log_in(name, password), Device::default())
+                .log_in(log_in(name, password), &Origin::default())
                 .await
                 .unwrap_err();
             assert_eq!(error.classify().1, "wrong_credentials", "{name}");
+        }
+    }
+
+    /// A name that failed so often, at [`NOW`].
+    fn failed(wait: Option<TimeDelta>) -> MockLoginFailureRepository {
+        let wait_until = wait.map(|wait| NOW + wait);
+        let mut failures = MockLoginFailureRepository::new();
+        failures
+            .expect_find()
+            .withf(|name| name.0.starts_with(b"ada@example.com\0"))
+            .returning(move |_| Ok(Some(LoginFailures { failures: 7, wait_until })));
+        failures
+    }
+
+    #[tokio::test]
+    async fn while_a_name_waits_every_try_is_refused_and_nothing_is_hashed() {
+        let mut fixture = Fixture::new();
+        fixture.failures = failed(Some(TimeDelta::milliseconds(3_001)));
+        let service = fixture.service();
+
+        let refused = service
+            .log_in(log_in(" ADA@Example.com ", "analytical1"), &Origin::default())
+            .await
+            .unwrap_err();
+
+        assert_eq!(refused.classify().1, "too_many_failures");
+        assert_eq!(refused.retry_after(), Some(std::time::Duration::from_secs(4)));
+    }
+
+    #[tokio::test]
+    async fn a_success_after_the_wait_forgets_the_failures() {
+        for wait in [None, Some(TimeDelta::zero())] {
+            let mut fixture = fixture(Some(ada()), PasswordCheck::Matches);
+            fixture.failures = failed(wait);
+            fixture.failures.expect_clear().once().returning(|_| Ok(()));
+            fixture.sessions.expect_open().once().returning(|_, _, _| Ok(()));
+
+            let log_in = log_in("ada@example.com", "analytical1");
+            fixture.service().log_in(log_in, &Origin::default()).await.unwrap();
         }
     }
 
@@ -133,11 +239,11 @@ mod tests {
             })
             .once()
             .returning(|_, _, _| Ok(()));
-        fixture.sessions.expect_open().returning(|_| Ok(()));
+        fixture.sessions.expect_open().returning(|_, _, _| Ok(()));
 
         fixture
             .service()
-            .log_in(log_in("ada@example.com", "analytical1"), Device::default())
+            .log_in(log_in("ada@example.com", "analytical1"), &Origin::default())
             .await
             .unwrap();
     }
@@ -148,7 +254,8 @@ mod tests {
         let name = LoginName::Username(Username::parse("Ada").unwrap());
         fixture.users.expect_credentials().with(eq(name)).once().returning(|_| Ok(None));
         fixture.hasher.expect_verify().returning(|_, _| Ok(PasswordCheck::Differs));
+        fixture.failures.expect_count().returning(|_, _, _| Ok(()));
 
-        fixture.service().log_in(log_in("Ada", "x"), Device::default()).await.unwrap_err();
+        fixture.service().log_in(log_in("Ada", "x"), &Origin::default()).await.unwrap_err();
     }
 }

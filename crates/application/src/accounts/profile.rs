@@ -3,13 +3,15 @@
 use repartee_domain::{
     Version,
     accounts::{ProfileChanges, User},
+    audit::Action,
 };
 
 use super::{AccountService, register::taken};
-use crate::{Actor, AppError, ports::PortError};
+use crate::{Actor, AppError, Permission, ports::PortError};
 
 impl AccountService {
     pub async fn profile(&self, actor: &Actor) -> Result<User, AppError> {
+        actor.may(Permission::ReadProfile)?;
         // The account was there when the token was checked; whoever erased it meanwhile wins.
         self.ports.users.find(actor.user).await?.ok_or(AppError::Unauthenticated)
     }
@@ -22,6 +24,7 @@ impl AccountService {
         changes: ProfileChanges,
         expected: Option<Version>,
     ) -> Result<User, AppError> {
+        actor.may(Permission::ManageAccount)?;
         let user = self.profile(actor).await?;
         if expected.is_some_and(|expected| expected != user.version) {
             return Err(AppError::VersionMismatch);
@@ -30,8 +33,12 @@ impl AccountService {
         if profile == user.profile {
             return Ok(user);
         }
-        let changed = User { profile, updated_at: self.ports.clock.now(), ..user };
-        match self.ports.users.save(changed).await {
+        let now = self.ports.clock.now();
+        // Their names alone: what a profile says is personal.
+        let fields = profile.differing(&user.profile).join(" ");
+        let entry = actor.did(Action::AccountChanged, now).on("user", user.id);
+        let changed = User { profile, updated_at: now, ..user };
+        match self.ports.users.save(changed, entry.with("fields", fields)).await {
             Err(PortError::Stale) if expected.is_some() => Err(AppError::VersionMismatch),
             saved => saved.map_err(taken),
         }
@@ -44,8 +51,14 @@ mod tests {
 
     use super::*;
     use crate::accounts::fixture::{Fixture, NOW, SESSION, USER, ada};
+    use crate::{Credential, Origin};
 
-    const ACTOR: Actor = Actor { user: USER, role: Role::User, session: SESSION };
+    const ACTOR: Actor = Actor {
+        user: USER,
+        role: Role::User,
+        credential: Credential::Session(SESSION),
+        origin: Origin { address: None, user_agent: None, request_id: None },
+    };
 
     fn fixture() -> Fixture {
         let mut fixture = Fixture::new();
@@ -58,18 +71,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_saved() {
+    async fn a_change_is_saved_and_its_fields_are_recorded() {
         let mut fixture = fixture();
         fixture
             .users
             .expect_save()
-            .withf(|user| {
-                user.profile.first_name.as_deref() == Some("Ada") && user.updated_at == NOW
+            .withf(|user, entry| {
+                user.profile.first_name.as_deref() == Some("Ada")
+                    && user.updated_at == NOW
+                    && entry.action == Action::AccountChanged
+                    && entry.actor.user() == Some(USER)
+                    && entry.details == [("fields", "first_name language".to_owned())].into()
             })
             .once()
-            .returning(Ok);
+            .returning(|user, _| Ok(user));
+        let changes = ProfileChanges { language: Some(Some("en".into())), ..first_name("Ada") };
 
-        fixture.service().change_profile(&ACTOR, first_name("Ada"), None).await.unwrap();
+        fixture.service().change_profile(&ACTOR, changes, None).await.unwrap();
     }
 
     // No `save` is expected below: a call fails the test.

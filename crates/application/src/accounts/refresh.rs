@@ -1,16 +1,24 @@
 //! Staying signed in.
 
-use repartee_domain::{RefreshTokenId, accounts::RefreshTokenState};
+use repartee_domain::{
+    RefreshTokenId,
+    accounts::RefreshTokenState,
+    audit::{Action, AuditActor, AuditOutcome},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{AccountService, TokenPair};
-use crate::{AppError, ports::PortError};
+use crate::{AppError, Origin, ports::PortError};
 
 impl AccountService {
     /// Spends a refresh token for a new pair. Of any number of concurrent calls with the same
     /// token one succeeds. A token that was spent before ends the whole login session, for
     /// somebody holds a copy (RFC 9700, 4.14.2), unless two tabs just raced.
-    pub async fn refresh(&self, token: SecretString) -> Result<TokenPair, AppError> {
+    pub async fn refresh(
+        &self,
+        token: SecretString,
+        origin: &Origin,
+    ) -> Result<TokenPair, AppError> {
         let hash = self.ports.signer.hash_refresh_token(token.expose_secret());
         let Some(stored) = self.ports.sessions.find_token(hash).await? else {
             return Err(AppError::InvalidRefreshToken);
@@ -30,7 +38,9 @@ impl AccountService {
             }
             RefreshTokenState::Reused => {
                 tracing::warn!(user = %session.user, session = %session.id, "a spent refresh token was used again: its login session ends");
-                self.ports.sessions.end(session.id, now).await?;
+                let entry = origin.entry(AuditActor::User(session.user), Action::TokenReused, now);
+                let entry = entry.on("login_session", session.id).outcome(AuditOutcome::Denied);
+                self.ports.sessions.end(session.id, now, entry).await?;
                 return Err(AppError::InvalidRefreshToken);
             }
         }
@@ -38,7 +48,7 @@ impl AccountService {
         if !user.is_some_and(|user| user.is_active) {
             return Err(AppError::InvalidRefreshToken);
         }
-        let refresh = self.new_refresh_token();
+        let refresh = self.ports.ids.secret();
         let next = session.rotate(
             RefreshTokenId::from_uuid(self.ports.ids.id()),
             self.ports.signer.hash_refresh_token(refresh.expose_secret()),
@@ -46,7 +56,9 @@ impl AccountService {
             now,
         );
         let tokens = self.token_pair(&next, refresh, now)?;
-        match self.ports.sessions.rotate(session.token, next).await {
+        let entry = origin.entry(AuditActor::User(session.user), Action::TokenMade, now);
+        let entry = entry.on("login_session", session.id);
+        match self.ports.sessions.rotate(session.token, next, entry).await {
             Ok(()) => Ok(tokens),
             Err(PortError::Stale) => Err(AppError::InvalidRefreshToken),
             Err(error) => Err(error.into()),
@@ -89,19 +101,19 @@ mod tests {
         fixture
             .sessions
             .expect_rotate()
-            .withf(|spent, next| *spent == session().token && next.id == SESSION)
+            .withf(|spent, next, _| *spent == session().token && next.id == SESSION)
             .once()
-            .returning(|_, _| Ok(()));
+            .returning(|_, _, _| Ok(()));
 
-        fixture.service().refresh(token()).await.unwrap();
+        fixture.service().refresh(token(), &Origin::default()).await.unwrap();
     }
 
     #[tokio::test]
     async fn the_loser_of_a_race_gets_nothing_and_nothing_ends() {
         let mut fixture = holding(None, false);
-        fixture.sessions.expect_rotate().returning(|_, _| Err(PortError::Stale));
+        fixture.sessions.expect_rotate().returning(|_, _, _| Err(PortError::Stale));
 
-        let error = fixture.service().refresh(token()).await.unwrap_err();
+        let error = fixture.service().refresh(token(), &Origin::default()).await.unwrap_err();
 
         assert_eq!(error.classify().1, "invalid_refresh_token");
     }
@@ -110,7 +122,7 @@ mod tests {
     async fn a_token_spent_a_moment_ago_is_a_race() {
         let fixture = holding(Some(NOW - TimeDelta::seconds(1)), false);
 
-        fixture.service().refresh(token()).await.unwrap_err();
+        fixture.service().refresh(token(), &Origin::default()).await.unwrap_err();
     }
 
     #[tokio::test]
@@ -122,11 +134,11 @@ mod tests {
             fixture
                 .sessions
                 .expect_end()
-                .withf(|id, _| *id == SESSION)
+                .withf(|id, _, _| *id == SESSION)
                 .once()
-                .returning(|_, _| Ok(()));
+                .returning(|_, _, _| Ok(()));
 
-            fixture.service().refresh(token()).await.unwrap_err();
+            fixture.service().refresh(token(), &Origin::default()).await.unwrap_err();
         }
     }
 
@@ -139,6 +151,6 @@ mod tests {
             .expect_find()
             .returning(|_| Ok(Some(repartee_domain::accounts::User { is_active: false, ..ada() })));
 
-        fixture.service().refresh(token()).await.unwrap_err();
+        fixture.service().refresh(token(), &Origin::default()).await.unwrap_err();
     }
 }

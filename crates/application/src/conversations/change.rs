@@ -2,13 +2,13 @@
 
 use repartee_domain::{
     Version,
-    conversations::{Conversation, ConversationChanges},
+    conversations::{Conversation, ConversationChanges, ConversationStatus},
 };
 
 use super::ConversationService;
 use crate::{
-    Actor, AppError,
-    ports::{ConversationReference, PortError},
+    Actor, AppError, Permission,
+    ports::{ChangeKind, ConversationReference, PortError},
 };
 
 impl ConversationService {
@@ -21,15 +21,23 @@ impl ConversationService {
         changes: ConversationChanges,
         expected: Option<Version>,
     ) -> Result<Conversation, AppError> {
+        actor.may(Permission::Chat)?;
         let mut conversation = self.find(actor, conversation).await?;
         if expected.is_some_and(|expected| expected != conversation.version) {
             return Err(AppError::VersionMismatch);
         }
         let now = self.clock.now();
+        let before = conversation.status;
         if !conversation.change(changes, now).map_err(AppError::Invalid)? {
             return Ok(conversation);
         }
-        match self.repository.save(conversation).await {
+        let is_archived = |status| status == ConversationStatus::Archived;
+        let told = if is_archived(conversation.status) && !is_archived(before) {
+            ChangeKind::ConversationArchived
+        } else {
+            ChangeKind::ConversationUpdated
+        };
+        match self.repository.save(conversation, told).await {
             Err(PortError::Stale) if expected.is_some() => Err(AppError::VersionMismatch),
             saved => Ok(saved?),
         }
@@ -44,21 +52,26 @@ mod tests {
     use repartee_domain::{
         ConversationId, LoginSessionId, UserId,
         accounts::Role,
-        conversations::{ConversationStatus, ConversationStatusName, Subject},
+        conversations::{ConversationStatusName, Subject},
     };
     use uuid::Uuid;
 
     use super::*;
-    use crate::ports::{
-        MockClock, MockConversationRepository, MockGenerationLog, MockIdGenerator,
-        MockTurnRepository,
+    use crate::{
+        Credential, Origin,
+        ports::{
+            MockClock, MockConversationRepository, MockIdGenerator, MockIdempotencyKeys,
+            MockTurnRepository,
+        },
+        replies::fixture::Fixture,
     };
 
     const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
     const ACTOR: Actor = Actor {
         user: UserId::from_uuid(Uuid::from_u128(1)),
         role: Role::User,
-        session: LoginSessionId::from_uuid(Uuid::from_u128(2)),
+        credential: Credential::Session(LoginSessionId::from_uuid(Uuid::from_u128(2))),
+        origin: Origin { address: None, user_agent: None, request_id: None },
     };
     const ID: ConversationId = ConversationId::from_uuid(Uuid::from_u128(3));
 
@@ -86,8 +99,9 @@ mod tests {
         clock.expect_now().return_const(NOW);
         ConversationService::new(
             Arc::new(repository),
+            Arc::new(MockIdempotencyKeys::new()),
             Arc::new(MockTurnRepository::new()),
-            Arc::new(MockGenerationLog::new()),
+            Fixture::answering([]).service,
             Arc::new(clock),
             Arc::new(MockIdGenerator::new()),
         )
@@ -98,9 +112,12 @@ mod tests {
         let mut repository = holding();
         repository
             .expect_save()
-            .withf(|saved| saved.status == ConversationStatus::Archived)
+            .withf(|saved, told| {
+                saved.status == ConversationStatus::Archived
+                    && *told == ChangeKind::ConversationArchived
+            })
             .once()
-            .returning(Ok);
+            .returning(|saved, _| Ok(saved));
 
         service(repository).change(&ACTOR, ID.into(), archive(), None).await.unwrap();
     }
@@ -123,7 +140,7 @@ mod tests {
         for (expected, code) in [(None, "stale_write"), (Some(Version::FIRST), "version_mismatch")]
         {
             let mut repository = holding();
-            repository.expect_save().returning(|_| Err(PortError::Stale));
+            repository.expect_save().returning(|_, _| Err(PortError::Stale));
             let error = service(repository)
                 .change(&ACTOR, ID.into(), archive(), expected)
                 .await

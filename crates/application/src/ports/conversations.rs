@@ -8,7 +8,7 @@ use repartee_domain::{
     messages::Message,
 };
 
-use super::PortError;
+use super::{ChangeKind, NewKey, PortError, UsedKey};
 use crate::{Order, Page, PageRequest};
 
 pub type ConversationReference = Reference<ConversationId, 12>;
@@ -31,7 +31,16 @@ pub struct ConversationFilter {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait ConversationRepository: Send + Sync {
-    async fn insert(&self, conversation: Conversation) -> Result<(), PortError>;
+    /// Stores it with its key and tells its owner's feed, in one commit; so do the other writes.
+    /// Gives what the key was used for before: nothing is stored then.
+    ///
+    /// # Errors
+    /// [`PortError::Taken`] with `id` when there is one with this id, whosever it is.
+    async fn insert(
+        &self,
+        conversation: Conversation,
+        key: Option<NewKey>,
+    ) -> Result<Option<UsedKey>, PortError>;
 
     /// `None` when the conversation is missing **or belongs to someone else**.
     async fn find(
@@ -49,14 +58,23 @@ pub trait ConversationRepository: Send + Sync {
     ) -> Result<Page<Conversation, ConversationKey>, PortError>;
 
     /// Stores what its owner decides (subject and status), and gives the conversation back with
-    /// the next version.
+    /// the next version. `told` is what the feed says of it.
     ///
     /// # Errors
     /// [`PortError::Stale`] unless the stored version is the one read.
-    async fn save(&self, conversation: Conversation) -> Result<Conversation, PortError>;
+    async fn save(
+        &self,
+        conversation: Conversation,
+        told: ChangeKind,
+    ) -> Result<Conversation, PortError>;
 
     /// Deletes the conversation and everything in it. `false` when there was none.
-    async fn delete(&self, owner: UserId, id: ConversationId) -> Result<bool, PortError>;
+    async fn delete(
+        &self,
+        owner: UserId,
+        id: ConversationId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, PortError>;
 }
 
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -72,10 +90,19 @@ pub trait MessageRepository: Send + Sync {
         page: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError>;
 
-    /// Stores a message that nobody answers, and moves its conversation's last activity, in one
-    /// commit.
+    /// Stores a message that nobody answers with its key, moves its conversation's last activity
+    /// and tells its owner's feed, in one commit. Gives what the key was used for before: nothing
+    /// is stored then.
     ///
     /// # Errors
     /// [`PortError::Stale`] when the conversation is gone or no longer takes messages.
-    async fn store(&self, message: Message) -> Result<(), PortError>;
+    async fn store(
+        &self,
+        owner: UserId,
+        message: Message,
+        key: Option<NewKey>,
+    ) -> Result<Option<UsedKey>, PortError>;
+
+    /// `None` when it is missing or belongs to someone else.
+    async fn find(&self, owner: UserId, message: MessageId) -> Result<Option<Message>, PortError>;
 }

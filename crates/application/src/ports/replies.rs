@@ -14,7 +14,7 @@ use repartee_domain::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::PortError;
+use super::{NewKey, PortError, TurnBudget, UsedKey};
 
 /// What happens to a reply, before it is put into bytes.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub enum ReplyEvent<'a> {
     Ended {
         outcome: Outcome,
         reply: &'a Message,
+        /// How often models were asked.
+        attempts: u32,
     },
 }
 
@@ -57,8 +59,20 @@ pub struct LoggedEvent {
     pub kind: EventKind,
     /// JSON, serialised once, whoever reads it.
     pub data: Bytes,
-    /// The event in a surface's framing, made by the first that needs it.
-    framed: OnceLock<Bytes>,
+    /// The event in each envelope, made by the first that needs it.
+    framed: [OnceLock<Bytes>; Envelope::COUNT],
+}
+
+/// What an event is wrapped in: one content, several surfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    Sse,
+    WebSocket,
+    Feed,
+}
+
+impl Envelope {
+    pub const COUNT: usize = 3;
 }
 
 /// Puts events into bytes, in the one vocabulary of all surfaces.
@@ -67,6 +81,9 @@ pub trait EventEncoder: Send + Sync {
     /// A JSON object. The same event gives the same bytes.
     #[cfg_attr(any(test, feature = "test-support"), mockall::concretize)]
     fn encode(&self, event: &ReplyEvent<'_>) -> Bytes;
+
+    /// The text of a delta's bytes; `None` for what is none.
+    fn delta_text(&self, data: &[u8]) -> Option<String>;
 }
 
 /// Events in order, from where the subscriber asked, ending after the terminal one.
@@ -84,17 +101,29 @@ pub trait GenerationLog: Send + Sync {
     /// and closes the log; it stays readable for as long as memory allows.
     fn append(&self, event: Arc<LoggedEvent>);
 
+    /// Everything up to the number `seq` is stored: the log need not keep it.
+    fn stored(&self, generation: GenerationId, seq: u64);
+
     /// Everything after the number `after`, what is there already and what comes, each once.
-    /// `None` when this log does not hold the generation: the database may.
+    /// `None` when this log does not hold the generation, and an early end when it does not hold
+    /// the next event: the database may.
     async fn subscribe(
         &self,
         generation: GenerationId,
         after: u64,
     ) -> Result<Option<EventStream>, PortError>;
 
-    /// Asks for the reply to stop, wherever it is being written. `false` when it is not known
-    /// here. Asking twice is fine.
-    async fn cancel(&self, generation: GenerationId) -> Result<bool, PortError>;
+    /// Asks for a reply of this process to stop. `false` when it is not being written here.
+    /// Asking twice is fine.
+    fn cancel(&self, generation: GenerationId) -> bool;
+
+    /// What is there of a reply that another process wrote after the number `after`, in order and
+    /// without a gap. Nothing where only the writing process knew.
+    async fn left_behind(
+        &self,
+        generation: GenerationId,
+        after: u64,
+    ) -> Result<Vec<Arc<LoggedEvent>>, PortError>;
 }
 
 /// The process that writes a reply.
@@ -109,15 +138,33 @@ pub struct NewTurn {
     pub generation: Generation,
     pub lease_owner: LeaseOwner,
     pub lease_until: DateTime<Utc>,
+    /// Stored with the turn, so that a repeated request finds it.
+    pub key: Option<NewKey>,
+    /// How many replies its owner may have written at once, this one included.
+    pub most_running: u32,
+    pub budget: TurnBudget,
+    /// When the conversation expires now, where it does: each message moves that.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnBegun {
     Begun,
+    /// As the month's budget has less left than the turn might take, so many tokens are what prompt
+    /// and reply may have.
+    BegunWithin {
+        tokens: u64,
+    },
+    /// The month's budget of the user or of the key is used up, or as good as.
+    OverBudget,
     /// One reply at a time in a conversation: this one is being written.
     ReplyInProgress(GenerationId),
     /// The conversation was deleted, ended or archived meanwhile.
     ConversationClosed,
+    /// The key was used before: nothing was stored.
+    KeyUsed(UsedKey),
+    /// So many of the owner's replies are being written already.
+    TooManyRunning,
 }
 
 /// Events of one generation that are to survive a crash.
@@ -173,26 +220,40 @@ pub struct StoredGeneration {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait TurnRepository: Send + Sync {
-    /// Stores question, empty reply and generation, and moves the conversation's last activity:
-    /// all in one commit, or nothing.
+    /// Stores question, empty reply, generation and key, moves the conversation's last activity,
+    /// reserves the tokens that the turn may take, and tells the owner's feed: all in one commit, or
+    /// nothing. However many begin at once, what is used and reserved in a month never is more than
+    /// its limits. Of the reasons not to begin, a used key is told first.
     async fn begin_turn(&self, turn: NewTurn) -> Result<TurnBegun, PortError>;
 
     /// Stores events of any number of generations in one commit. Those of a generation that is
     /// over already are left out.
     async fn checkpoint(&self, checkpoints: Vec<Checkpoint>) -> Result<(), PortError>;
 
-    /// Stores the reply, the generation's end and its last events in one commit.
+    /// Stores the reply, the generation's end, its model and its last events, counts the tokens that
+    /// it used in place of those that were reserved, and tells the owner's feed, in one commit.
     ///
     /// # Errors
     /// [`PortError::Stale`] when the generation is over already, or was deleted.
     async fn finish_turn(&self, turn: FinishedTurn) -> Result<(), PortError>;
 
-    /// Says that this process still writes its replies.
-    async fn renew_leases(&self, owner: LeaseOwner, until: DateTime<Utc>) -> Result<(), PortError>;
+    /// Ends a reply for a process that went away, as [`TurnRepository::finish_turn`] does. `false`
+    /// when more was checkpointed than the number `stored_to`: somebody writes it after all, and
+    /// nothing is stored.
+    async fn settle_turn(&self, turn: FinishedTurn, stored_to: u64) -> Result<bool, PortError>;
+
+    /// Says that this process still writes these replies. Those of other owners and those that are
+    /// over are left alone.
+    async fn renew_leases(
+        &self,
+        owner: LeaseOwner,
+        generations: Vec<GenerationId>,
+        until: DateTime<Utc>,
+    ) -> Result<(), PortError>;
 
     /// Replies that nobody writes any more: those whose lease ran out before `now`, and, where
-    /// only one process can use the database, all of other owners; never those of `living`. At most
-    /// `limit`, oldest first.
+    /// only one process can use the database, all that are not of `living`. At most `limit`, oldest
+    /// first. One that cannot be read is logged and left out.
     async fn orphans(
         &self,
         living: LeaseOwner,
@@ -206,6 +267,20 @@ pub trait TurnRepository: Send + Sync {
         owner: UserId,
         conversation: ConversationId,
     ) -> Result<Option<GenerationId>, PortError>;
+
+    /// All of a user's replies that are being written, oldest first.
+    async fn running_of(&self, owner: UserId) -> Result<Vec<Generation>, PortError>;
+
+    /// Leaves word for the process that writes a reply: it has to stop. Does nothing to one that
+    /// is over.
+    async fn request_cancel(
+        &self,
+        generation: GenerationId,
+        now: DateTime<Utc>,
+    ) -> Result<(), PortError>;
+
+    /// Which of a process's running replies somebody wants to stop.
+    async fn cancel_requests(&self, owner: LeaseOwner) -> Result<Vec<GenerationId>, PortError>;
 
     /// A running reply as it would be settled; `None` when it is over or gone.
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError>;
@@ -225,8 +300,9 @@ pub trait TurnRepository: Send + Sync {
         generation: GenerationId,
     ) -> Result<Option<StoredGeneration>, PortError>;
 
-    /// What is stored of a generation's events after the number `after`, in order. A reply that
-    /// is over always gives at least its terminal event, unless that is not after `after`.
+    /// What is stored of a generation's events after the number `after`, in order: what memory
+    /// takes of them, the rest when asked again. A reply that is over always gives at least its
+    /// terminal event, unless that is not after `after`.
     async fn events_after(
         &self,
         generation: GenerationId,
@@ -246,7 +322,7 @@ pub trait TurnRepository: Send + Sync {
 
 impl LoggedEvent {
     pub fn new(generation: GenerationId, seq: u64, kind: EventKind, data: Bytes) -> Self {
-        Self { generation, seq, kind, data, framed: OnceLock::new() }
+        Self { generation, seq, kind, data, framed: Default::default() }
     }
 
     /// The same event under another number, for readers who have seen more of a reply than was
@@ -256,9 +332,9 @@ impl LoggedEvent {
         Self::new(self.generation, seq, self.kind, self.data.clone())
     }
 
-    /// The event in a surface's framing. `frame` runs at most once, however many read the event.
-    pub fn framed(&self, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.framed.get_or_init(|| frame(self)).clone()
+    /// The event in an envelope. `frame` runs at most once for each, however many read the event.
+    pub fn framed(&self, envelope: Envelope, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.framed[envelope as usize].get_or_init(|| frame(self)).clone()
     }
 }
 

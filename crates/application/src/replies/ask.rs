@@ -32,6 +32,13 @@ pub(super) struct Answering {
     pub(super) first: Vec<Result<ChatChunk, ModelError>>,
 }
 
+/// How often models were asked, and which one was last.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) attempts: u32,
+    pub(super) last: Option<Model>,
+}
+
 enum Refusal {
     Error(ModelError),
     TimedOut,
@@ -43,15 +50,22 @@ pub(super) async fn ask(
     shared: &Shared,
     job: &Job,
     draft: &mut Draft,
-    attempts: &mut u32,
+    asked: &mut Asked,
 ) -> Result<Answering, Failure> {
+    // Where nobody is asked.
     let mut failure = Failure::ModelUnavailable;
     for model in &job.models {
+        if !model.breaker.admit(shared.ports.clock.now()) {
+            tracing::warn!(model = model.id, "not asked: too many turns of its provider failed");
+            continue;
+        }
         for attempt in 1.. {
-            *attempts += 1;
+            asked.attempts += 1;
+            asked.last = Some(model.clone());
             let answer = once(shared, model, job, draft).await;
             let refusal = match answer {
                 Ok((chunks, first)) => {
+                    model.breaker.answers();
                     return Ok(Answering { model: model.clone(), chunks, first });
                 }
                 Err(refusal) => refusal,
@@ -67,10 +81,13 @@ pub(super) async fn ask(
                 retries = wait.flatten().is_some(),
                 "the model did not answer: {failure}"
             );
-            match wait.flatten() {
-                Some(wait) => patiently(sleep(wait), shared, draft).await,
-                None => break,
-            }
+            let Some(wait) = wait.flatten() else {
+                // A refusal is an answer: the provider is there.
+                let has_answered = failure == Failure::ModelRejected;
+                model.breaker.record(has_answered, shared.ports.clock.now());
+                break;
+            };
+            patiently(sleep(wait), shared, draft).await;
         }
     }
     Err(failure)
@@ -120,13 +137,21 @@ async fn once(
 }
 
 /// Waits, and has what was told so far stored where that takes long.
-async fn patiently<T>(waiting: impl Future<Output = T>, shared: &Shared, draft: &mut Draft) -> T {
+pub(super) async fn patiently<T>(
+    waiting: impl Future<Output = T>,
+    shared: &Shared,
+    draft: &mut Draft,
+) -> T {
     let mut waiting = pin!(waiting);
-    if let Ok(done) = timeout(CHECKPOINT, &mut waiting).await {
-        return done;
+    loop {
+        let can_save = draft.has_unsaved() && !draft.is_saving();
+        tokio::select! {
+            biased;
+            done = &mut waiting => return done,
+            () = draft.saved() => {}
+            () = sleep(CHECKPOINT), if can_save => draft.checkpoint(&shared.checkpointer),
+        }
     }
-    draft.checkpoint(&shared.checkpointer);
-    waiting.await
 }
 
 impl Refusal {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use repartee_domain::GenerationId;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ports::{Checkpoint, PortError, Spawner, TurnRepository};
+use crate::ports::{Checkpoint, GenerationLog, PortError, Spawner, TurnRepository};
 
 /// How many replies may wait to be saved; a further one keeps its events and tries again.
 const QUEUE: usize = 1024;
@@ -32,9 +33,13 @@ pub(super) struct CheckpointFailed;
 pub(super) type Receipt = oneshot::Receiver<Saved>;
 
 impl Checkpointer {
-    pub(super) fn start(turns: Arc<dyn TurnRepository>, spawner: &dyn Spawner) -> Self {
+    pub(super) fn start(
+        turns: Arc<dyn TurnRepository>,
+        log: Arc<dyn GenerationLog>,
+        spawner: &dyn Spawner,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        spawner.spawn(Box::pin(run(turns, waiting)));
+        spawner.spawn(Box::pin(run(turns, log, waiting)));
         Self { queue }
     }
 
@@ -49,11 +54,16 @@ impl Checkpointer {
 }
 
 /// Runs until the service and its runners are gone.
-async fn run(turns: Arc<dyn TurnRepository>, mut queue: mpsc::Receiver<Waiting>) {
+async fn run(
+    turns: Arc<dyn TurnRepository>,
+    log: Arc<dyn GenerationLog>,
+    mut queue: mpsc::Receiver<Waiting>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let (checkpoints, receipts): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|waiting| (waiting.checkpoint, waiting.saved)).unzip();
+        let places: Vec<_> = checkpoints.iter().filter_map(place).collect();
         let saved = turns.checkpoint(checkpoints).await.map_err(|error: PortError| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -61,9 +71,19 @@ async fn run(turns: Arc<dyn TurnRepository>, mut queue: mpsc::Receiver<Waiting>)
             );
             CheckpointFailed
         });
+        if saved.is_ok() {
+            for (generation, seq) in places {
+                log.stored(generation, seq);
+            }
+        }
         for receipt in receipts {
             // A runner that is gone needs no answer.
             let _ = receipt.send(saved);
         }
     }
+}
+
+/// How far a reply is stored with its checkpoint.
+fn place(checkpoint: &Checkpoint) -> Option<(GenerationId, u64)> {
+    checkpoint.events.last().map(|event| (event.generation, event.seq))
 }

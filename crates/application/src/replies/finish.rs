@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use repartee_domain::replies::{Price, Usage, Written as Reply};
+use repartee_domain::replies::{Generation, Price, Usage, Written as Reply};
 use tokio::time::sleep;
 
 use super::{
@@ -42,7 +42,11 @@ impl Shared {
         let now = self.ports.clock.now();
         let ended =
             draft.generation.clone().end(draft.reply.clone(), written.outcome, written_reply, now);
-        let event = ReplyEvent::Ended { outcome: ended.outcome, reply: &ended.reply };
+        let event = ReplyEvent::Ended {
+            outcome: ended.outcome,
+            reply: &ended.reply,
+            attempts: ended.attempts,
+        };
         let terminal = draft.next_event(&event, &self.ports);
         self.store(FinishedTurn { ended, unsaved, terminal }).await;
     }
@@ -50,7 +54,9 @@ impl Shared {
     /// Tries until it is stored.
     async fn store(&self, turn: FinishedTurn) {
         let mut wait = FIRST_WAIT;
-        while let Err(error) = self.try_store(&turn).await {
+        loop {
+            let stored = self.ports.turns.finish_turn(turn.clone()).await;
+            let Err(error) = self.tell_end(&turn, stored).await else { return };
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "a finished reply cannot be stored; trying again"
@@ -60,10 +66,14 @@ impl Shared {
         }
     }
 
-    /// Stores the end of a reply and then tells its readers. Where somebody else has ended it,
+    /// Tells the readers of a reply the end that was stored. Where somebody else has ended it,
     /// their end is what happened.
-    pub(super) async fn try_store(&self, turn: &FinishedTurn) -> Result<(), PortError> {
-        let told = match self.ports.turns.finish_turn(turn.clone()).await {
+    pub(super) async fn tell_end(
+        &self,
+        turn: &FinishedTurn,
+        stored: Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let told = match stored {
             Ok(()) => Arc::clone(&turn.terminal),
             Err(PortError::Stale) => self.stored_end(turn).await?,
             Err(error) => return Err(error),
@@ -81,8 +91,11 @@ impl Shared {
     /// The end that somebody else stored. Where the reply was deleted there is none, and our own
     /// lets the readers go.
     async fn stored_end(&self, turn: &FinishedTurn) -> Result<Arc<LoggedEvent>, PortError> {
-        let stored = self.ports.turns.events_after(turn.ended.generation.id, 0).await?;
-        let terminal = stored.into_iter().find(|event| event.kind.is_terminal());
+        let Generation { id, owner, .. } = turn.ended.generation;
+        let terminal = match self.ports.turns.find(owner, id).await? {
+            Some(stored) => self.end_of(&stored).await?,
+            None => None,
+        };
         tracing::warn!(is_deleted = terminal.is_none(), "the reply was ended by somebody else");
         Ok(terminal.map_or_else(|| Arc::clone(&turn.terminal), Arc::new))
     }

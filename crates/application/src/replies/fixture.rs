@@ -1,10 +1,10 @@
 //! What the reply tests share: fakes that remember, and models that play a script.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use repartee_domain::{
     accounts::Role,
     conversations::{Conversation, Subject},
     messages::{Message, MessageRole},
-    replies::{ContextWindow, FinishReason, GenerationState, Price, RetryPolicy},
+    replies::{ContextWindow, FinishReason, Generation, GenerationState, Price, RetryPolicy},
 };
 use tokio::{
     sync::watch,
@@ -29,27 +29,29 @@ use uuid::Uuid;
 
 use super::{Begun, NewMessage, ReplyPorts, ReplyRules, ReplyService};
 use crate::{
-    Actor, AppError,
+    Actor, AppError, Credential, Origin,
     models::{Model, ModelCatalogue, TimeLimits},
     ports::{
         ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock, EventEncoder, EventKind,
-        EventStream, FinishedTurn, GenerationLog, IdGenerator, LeaseOwner, LoggedEvent,
-        MockConversationRepository, ModelError, ModelStatus, NewTurn, Orphan, PastMessage,
-        PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun, TurnRepository,
+        EventStream, FinishedTurn, GenerationLog, IdGenerator, IdempotencyKeys, LeaseOwner,
+        LoggedEvent, MockConversationRepository, MockMessageRepository, ModelError, ModelStatus,
+        NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun,
+        TurnRepository, UsedKey,
     },
 };
 
-pub(super) const ACTOR: Actor = Actor {
+pub(crate) const ACTOR: Actor = Actor {
     user: UserId::from_uuid(Uuid::from_u128(1)),
     role: Role::User,
-    session: LoginSessionId::from_uuid(Uuid::from_u128(2)),
+    credential: Credential::Session(LoginSessionId::from_uuid(Uuid::from_u128(2))),
+    origin: Origin { address: None, user_agent: None, request_id: None },
 };
-pub(super) const CONVERSATION: ConversationId = ConversationId::from_uuid(Uuid::from_u128(3));
-pub(super) const START: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
+pub(crate) const CONVERSATION: ConversationId = ConversationId::from_uuid(Uuid::from_u128(3));
+pub(crate) const START: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
 
 /// A step of a model's answer.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Text(&'static str),
     Usage(u32, u32),
     Finish(FinishReason),
@@ -60,17 +62,17 @@ pub(super) enum Step {
     Panic,
 }
 
-pub(super) type Answer = Result<Vec<Step>, ModelError>;
+pub(crate) type Answer = Result<Vec<Step>, ModelError>;
 
-pub(super) fn unavailable() -> Answer {
+pub(crate) fn unavailable() -> Answer {
     Err(ModelError::Unavailable { retry_after: None, source: "no route".into() })
 }
 
 /// Answers one call after the other, and remembers what it was asked.
 #[derive(Default)]
-pub(super) struct ScriptedModel {
-    pub(super) answers: Mutex<VecDeque<Answer>>,
-    pub(super) asked: Mutex<Vec<ChatRequest>>,
+pub(crate) struct ScriptedModel {
+    pub(crate) answers: Mutex<VecDeque<Answer>>,
+    pub(crate) asked: Mutex<Vec<ChatRequest>>,
 }
 
 #[async_trait]
@@ -115,24 +117,30 @@ impl ChatModel for ScriptedModel {
 }
 
 #[derive(Default)]
-pub(super) struct Stored {
-    pub(super) begun: Vec<NewTurn>,
-    pub(super) checkpoints: Vec<(Instant, Checkpoint)>,
-    pub(super) finished: Vec<FinishedTurn>,
+pub(crate) struct Stored {
+    pub(crate) begun: Vec<NewTurn>,
+    pub(crate) checkpoints: Vec<(Instant, Checkpoint)>,
+    pub(crate) finished: Vec<FinishedTurn>,
     /// Errors that the next calls of `finish_turn` end in.
-    pub(super) refuse_finish: VecDeque<PortError>,
-    pub(super) refuse_checkpoint: VecDeque<PortError>,
-    pub(super) refuse_begin: Option<TurnBegun>,
+    pub(crate) refuse_finish: VecDeque<PortError>,
+    pub(crate) refuse_checkpoint: VecDeque<PortError>,
+    pub(crate) refuse_begin: Option<TurnBegun>,
+    /// So many tokens are left for what begins next.
+    pub(crate) begin_within: Option<u64>,
     /// The beginning is stored, and its caller cannot know.
-    pub(super) begin_in_doubt: bool,
-    pub(super) history: Vec<Message>,
-    pub(super) orphans: Vec<Orphan>,
+    pub(crate) begin_in_doubt: bool,
+    /// Errors that the next calls of `orphan` end in.
+    pub(crate) refuse_orphan: VecDeque<PortError>,
+    pub(crate) history: Vec<Message>,
+    pub(crate) orphans: Vec<Orphan>,
+    pub(crate) cancel_requests: Vec<GenerationId>,
+    pub(crate) renewed: Vec<Vec<GenerationId>>,
     /// What somebody else stored.
-    pub(super) other_events: Vec<(u64, EventKind)>,
+    pub(crate) other_events: Vec<(u64, EventKind)>,
 }
 
 #[derive(Default)]
-pub(super) struct FakeTurns(pub(super) Mutex<Stored>);
+pub(crate) struct FakeTurns(pub(crate) Mutex<Stored>);
 
 #[async_trait]
 impl TurnRepository for FakeTurns {
@@ -145,7 +153,7 @@ impl TurnRepository for FakeTurns {
         if stored.begin_in_doubt {
             return Err(PortError::Unavailable("the connection was lost".into()));
         }
-        Ok(TurnBegun::Begun)
+        Ok(stored.begin_within.map_or(TurnBegun::Begun, |tokens| TurnBegun::BegunWithin { tokens }))
     }
 
     async fn checkpoint(&self, checkpoints: Vec<Checkpoint>) -> Result<(), PortError> {
@@ -167,7 +175,26 @@ impl TurnRepository for FakeTurns {
         Ok(())
     }
 
-    async fn renew_leases(&self, _: LeaseOwner, _: DateTime<Utc>) -> Result<(), PortError> {
+    async fn settle_turn(&self, turn: FinishedTurn, stored_to: u64) -> Result<bool, PortError> {
+        let saved_to = {
+            let stored = self.0.lock().unwrap();
+            let saved = stored.checkpoints.iter().map(|(_, checkpoint)| checkpoint);
+            let of_it = saved.filter(|saved| saved.generation == turn.ended.generation.id);
+            of_it.flat_map(|saved| &saved.events).map(|event| event.seq).max().unwrap_or(0)
+        };
+        if saved_to > stored_to {
+            return Ok(false);
+        }
+        self.finish_turn(turn).await.map(|()| true)
+    }
+
+    async fn renew_leases(
+        &self,
+        _: LeaseOwner,
+        generations: Vec<GenerationId>,
+        _: DateTime<Utc>,
+    ) -> Result<(), PortError> {
+        self.0.lock().unwrap().renewed.push(generations);
         Ok(())
     }
 
@@ -188,8 +215,28 @@ impl TurnRepository for FakeTurns {
         Ok(None)
     }
 
+    async fn running_of(&self, _: UserId) -> Result<Vec<Generation>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn request_cancel(
+        &self,
+        generation: GenerationId,
+        _: DateTime<Utc>,
+    ) -> Result<(), PortError> {
+        self.0.lock().unwrap().cancel_requests.push(generation);
+        Ok(())
+    }
+
+    async fn cancel_requests(&self, _: LeaseOwner) -> Result<Vec<GenerationId>, PortError> {
+        Ok(self.0.lock().unwrap().cancel_requests.clone())
+    }
+
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError> {
-        let stored = self.0.lock().unwrap();
+        let mut stored = self.0.lock().unwrap();
+        if let Some(error) = stored.refuse_orphan.pop_front() {
+            return Err(error);
+        }
         let turn = stored.begun.iter().find(|turn| turn.generation.id == generation);
         Ok(turn.map(|turn| Orphan {
             generation: turn.generation.clone(),
@@ -212,13 +259,15 @@ impl TurnRepository for FakeTurns {
         let begun = stored.begun.iter().map(|turn| &turn.generation);
         let found = begun
             .chain(stored.orphans.iter().map(|orphan| &orphan.generation))
+            .chain(stored.finished.iter().map(|turn| &turn.ended.generation))
             .find(|found| found.owner == owner && found.id == generation);
+        let elsewhere = stored.other_events.last().map(|(seq, _)| *seq);
         let end = stored.finished.iter().find(|turn| turn.ended.generation.id == generation);
         Ok(found.map(|found| StoredGeneration {
             generation: found.clone(),
             state: end.map_or(GenerationState::Streaming, |end| end.ended.outcome.state()),
             attempts: end.map_or(0, |end| end.ended.attempts),
-            last_seq: end.map(|end| end.terminal.seq),
+            last_seq: elsewhere.or(end.map(|end| end.terminal.seq)),
             ended_at: None,
         }))
     }
@@ -229,9 +278,19 @@ impl TurnRepository for FakeTurns {
         after: u64,
     ) -> Result<Vec<LoggedEvent>, PortError> {
         let stored = self.0.lock().unwrap();
-        let events = stored.other_events.iter().filter(|(seq, _)| *seq > after);
+        if !stored.other_events.is_empty() {
+            let events = stored.other_events.iter().filter(|(seq, _)| *seq > after);
+            return Ok(events
+                .map(|(seq, kind)| LoggedEvent::new(generation, *seq, *kind, Bytes::new()))
+                .collect());
+        }
+        let ends = stored.finished.iter();
+        let saved = stored.checkpoints.iter().flat_map(|(_, checkpoint)| &checkpoint.events);
+        let unsaved = ends.clone().flat_map(|turn| &turn.unsaved).flat_map(|saved| &saved.events);
+        let events = saved.chain(unsaved).chain(ends.map(|turn| &turn.terminal));
         Ok(events
-            .map(|(seq, kind)| LoggedEvent::new(generation, *seq, *kind, Bytes::new()))
+            .filter(|event| event.generation == generation && event.seq > after)
+            .map(|event| event.renumbered(event.seq))
             .collect())
     }
 
@@ -250,13 +309,44 @@ impl TurnRepository for FakeTurns {
     }
 }
 
-/// One reply's log.
-struct FakeLog {
+/// What was done under each key.
+#[derive(Default)]
+pub(crate) struct FakeKeys(pub(crate) Mutex<Vec<(String, UsedKey)>>);
+
+#[async_trait]
+impl IdempotencyKeys for FakeKeys {
+    async fn find(
+        &self,
+        _: UserId,
+        _: &'static str,
+        key: &str,
+        _: DateTime<Utc>,
+    ) -> Result<Option<UsedKey>, PortError> {
+        let keys = self.0.lock().unwrap();
+        Ok(keys.iter().find(|(known, _)| known == key).map(|(_, used)| *used))
+    }
+
+    async fn forget(&self, _: DateTime<Utc>, _: u32) -> Result<u64, PortError> {
+        Ok(0)
+    }
+}
+
+/// The logs of replies, all of this process unless it is told otherwise.
+#[derive(Default)]
+pub(crate) struct FakeLog {
+    entries: Mutex<HashMap<GenerationId, Entry>>,
+    pub(crate) writes_elsewhere: AtomicBool,
+    pub(crate) left_behind: Mutex<Vec<Arc<LoggedEvent>>>,
+    /// So many events of each reply are not kept any more.
+    pub(crate) forgotten: Arc<AtomicUsize>,
+}
+
+struct Entry {
     events: watch::Sender<Vec<Arc<LoggedEvent>>>,
     cancel: CancellationToken,
 }
 
-impl Default for FakeLog {
+impl Default for Entry {
     fn default() -> Self {
         Self { events: watch::Sender::new(Vec::new()), cancel: CancellationToken::new() }
     }
@@ -264,39 +354,60 @@ impl Default for FakeLog {
 
 #[async_trait]
 impl GenerationLog for FakeLog {
-    fn open(&self, _: GenerationId) -> CancellationToken {
-        self.cancel.clone()
+    fn open(&self, generation: GenerationId) -> CancellationToken {
+        self.entries.lock().unwrap().entry(generation).or_default().cancel.clone()
     }
 
     fn append(&self, event: Arc<LoggedEvent>) {
-        self.events.send_modify(|events| {
+        let mut entries = self.entries.lock().unwrap();
+        entries.entry(event.generation).or_default().events.send_modify(|events| {
             let next = events.len() as u64 + 1;
             assert!(event.seq == next || event.kind.is_terminal(), "out of turn");
             events.push(Arc::new(event.renumbered(next)));
         });
     }
 
+    fn stored(&self, _: GenerationId, _: u64) {}
+
     async fn subscribe(
         &self,
-        _: GenerationId,
+        generation: GenerationId,
         after: u64,
     ) -> Result<Option<EventStream>, PortError> {
-        let events = self.events.subscribe();
-        let start = (events, usize::try_from(after).unwrap(), false);
-        let follow = stream::unfold(start, |(mut events, at, is_over)| async move {
-            if is_over {
-                return None;
+        let entries = self.entries.lock().unwrap();
+        let Some(entry) = entries.get(&generation) else { return Ok(None) };
+        let start = (entry.events.subscribe(), usize::try_from(after).unwrap(), false);
+        let forgotten = Arc::clone(&self.forgotten);
+        let follow = stream::unfold(start, move |(mut events, at, is_over)| {
+            let is_gone = is_over || at < forgotten.load(Relaxed);
+            async move {
+                if is_gone {
+                    return None;
+                }
+                let event = events.wait_for(|events| events.len() > at).await.ok()?[at].clone();
+                let is_over = event.kind.is_terminal();
+                Some((event, (events, at + 1, is_over)))
             }
-            let event = events.wait_for(|events| events.len() > at).await.ok()?[at].clone();
-            let is_over = event.kind.is_terminal();
-            Some((event, (events, at + 1, is_over)))
         });
         Ok(Some(follow.boxed()))
     }
 
-    async fn cancel(&self, _: GenerationId) -> Result<bool, PortError> {
-        self.cancel.cancel();
-        Ok(true)
+    fn cancel(&self, generation: GenerationId) -> bool {
+        let entries = self.entries.lock().unwrap();
+        let entry = entries.get(&generation).filter(|_| !self.writes_elsewhere.load(Relaxed));
+        if let Some(entry) = entry {
+            entry.cancel.cancel();
+        }
+        entry.is_some()
+    }
+
+    async fn left_behind(
+        &self,
+        _: GenerationId,
+        after: u64,
+    ) -> Result<Vec<Arc<LoggedEvent>>, PortError> {
+        let left = self.left_behind.lock().unwrap();
+        Ok(left.iter().filter(|event| event.seq > after).cloned().collect())
     }
 }
 
@@ -311,6 +422,10 @@ impl EventEncoder for TextEncoder {
             ReplyEvent::Started { .. } => String::new(),
         };
         text.into()
+    }
+
+    fn delta_text(&self, data: &[u8]) -> Option<String> {
+        String::from_utf8(data.to_vec()).ok()
     }
 }
 
@@ -345,15 +460,17 @@ impl IdGenerator for CountingIds {
     }
 }
 
-pub(super) struct Fixture {
-    pub(super) service: ReplyService,
-    pub(super) model: Arc<ScriptedModel>,
-    pub(super) fallback: Arc<ScriptedModel>,
-    pub(super) turns: Arc<FakeTurns>,
+pub(crate) struct Fixture {
+    pub(crate) service: ReplyService,
+    pub(crate) model: Arc<ScriptedModel>,
+    pub(crate) fallback: Arc<ScriptedModel>,
+    pub(crate) turns: Arc<FakeTurns>,
+    pub(crate) keys: Arc<FakeKeys>,
+    pub(crate) log: Arc<FakeLog>,
 }
 
 impl Fixture {
-    pub(super) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
         let model = Arc::new(ScriptedModel::default());
         model.answers.lock().unwrap().extend(answers);
         let fallback = Arc::new(ScriptedModel::default());
@@ -362,12 +479,23 @@ impl Fixture {
             listed("main", model.clone(), &["spare"]),
             listed("spare", fallback.clone(), &[]),
         ]);
+        let log = Arc::new(FakeLog::default());
+        let keys = Arc::new(FakeKeys::default());
+        let mut messages = MockMessageRepository::new();
+        let asked = turns.clone();
+        messages.expect_find().returning(move |_, id| {
+            let stored = asked.0.lock().unwrap();
+            let questions = stored.begun.iter().map(|turn| &turn.question);
+            Ok(questions.chain(&stored.history).find(|message| message.id == id).cloned())
+        });
         let mut conversations = MockConversationRepository::new();
         conversations.expect_find().returning(|owner, _| Ok(Some(conversation(owner))));
         let ports = ReplyPorts {
             conversations: Arc::new(conversations),
+            messages: Arc::new(messages),
             turns: turns.clone(),
-            log: Arc::new(FakeLog::default()),
+            keys: keys.clone(),
+            log: log.clone(),
             encoder: Arc::new(TextEncoder),
             models: Arc::new(models),
             spawner: Arc::new(TokioSpawner),
@@ -377,30 +505,42 @@ impl Fixture {
         let rules = ReplyRules {
             operator_message: Some("Be kind.".into()),
             default_message: "You are helpful.".into(),
+            most_per_user: 3,
+            most_at_once: 2,
+            monthly_token_budget: None,
+            guests_kept: TimeDelta::days(1),
             replayable: Duration::from_mins(10),
         };
-        Self { service: ReplyService::new(ports, rules), model, fallback, turns }
+        Self { service: ReplyService::new(ports, rules), model, fallback, turns, keys, log }
     }
 
-    pub(super) async fn send(&self, content: &str) -> Result<Begun, AppError> {
+    pub(crate) async fn send(&self, content: &str) -> Result<Begun, AppError> {
         let message = NewMessage { content: content.into(), ..NewMessage::default() };
-        self.service.send(&ACTOR, CONVERSATION.into(), message).await
+        self.service.send(&ACTOR, CONVERSATION.into(), message, None).await
     }
 
     /// Sends a question and reads the reply to its end: each event's kind and text.
-    pub(super) async fn turn(&self) -> Vec<(EventKind, String)> {
+    pub(crate) async fn turn(&self) -> Vec<(EventKind, String)> {
         read(self.send("Why?").await.unwrap().events).await
     }
 
+    /// A reply like the first, begun by a process that went away.
+    pub(crate) fn left(&self, id: u128, text: &str, last_seq: u64) -> Orphan {
+        let turn = self.turns.0.lock().unwrap().begun[0].clone();
+        let generation =
+            Generation { id: GenerationId::from_uuid(Uuid::from_u128(id)), ..turn.generation };
+        Orphan { generation, reply: turn.reply, text: text.into(), last_seq }
+    }
+
     /// The one reply that was stored.
-    pub(super) fn finished(&self) -> FinishedTurn {
+    pub(crate) fn finished(&self) -> FinishedTurn {
         let stored = self.turns.0.lock().unwrap();
         assert_eq!(stored.finished.len(), 1, "a reply ends exactly once");
         stored.finished[0].clone()
     }
 }
 
-pub(super) async fn read(events: EventStream) -> Vec<(EventKind, String)> {
+pub(crate) async fn read(events: EventStream) -> Vec<(EventKind, String)> {
     let text =
         |event: Arc<LoggedEvent>| (event.kind, String::from_utf8(event.data.to_vec()).unwrap());
     events.map(text).collect().await
@@ -421,6 +561,7 @@ fn listed(id: &str, provider: Arc<ScriptedModel>, fallbacks: &[&str]) -> Model {
         },
         retry: RetryPolicy::default(),
         fallbacks: fallbacks.iter().map(|&id| id.to_owned()).collect(),
+        breaker: Arc::default(),
     }
 }
 
@@ -432,7 +573,7 @@ fn conversation(owner: UserId) -> Conversation {
 }
 
 /// An earlier message; `number` orders it.
-pub(super) fn said(number: u64, role: MessageRole, content: &str) -> Message {
+pub(crate) fn said(number: u64, role: MessageRole, content: &str) -> Message {
     Message::said(
         MessageId::from_uuid(Uuid::from_u128(number.into())),
         "AAAAAAAAAA".parse().unwrap(),

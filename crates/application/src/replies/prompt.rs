@@ -1,6 +1,7 @@
 //! What a model gets to see of a conversation.
 
 use repartee_domain::{
+    MessageId,
     conversations::Conversation,
     messages::MessageRole,
     replies::{ContextWindow, Turn},
@@ -18,11 +19,13 @@ const MOST_MESSAGES: usize = 2_000;
 const BYTES_PER_TOKEN: usize = 8;
 
 impl Shared {
-    /// System message, as much of the history as fits, newest first, and the question.
+    /// System message, as much of the history as fits, newest first, and the question. The history
+    /// is what was said before the message `before`; all, where it is `None`.
     pub(super) async fn prompt(
         &self,
         conversation: &Conversation,
         question: &str,
+        before: Option<MessageId>,
         models: &[Model],
     ) -> Result<Vec<Turn>, AppError> {
         let Some(model) = models.iter().min_by_key(|model| model.window.prompt_tokens()) else {
@@ -31,7 +34,7 @@ impl Shared {
         let system = self.system_message(conversation);
         // Newest first, the question at the head.
         let mut turns = vec![Turn { role: MessageRole::User, content: question.to_owned() }];
-        self.load_history(conversation, model.window, &mut turns).await?;
+        self.load_history(conversation, before, model.window, &mut turns).await?;
         let bytes = system.len() + turns.iter().map(|turn| turn.content.len()).sum::<usize>();
         if !model.window.surely_fits(bytes, turns.len()) {
             let fit = self.count_fitting(model, &system, &turns).await;
@@ -53,13 +56,13 @@ impl Shared {
     async fn load_history(
         &self,
         conversation: &Conversation,
+        mut before: Option<MessageId>,
         window: ContextWindow,
         turns: &mut Vec<Turn>,
     ) -> Result<(), AppError> {
         if conversation.last_message_at.is_none() {
             return Ok(());
         }
-        let mut before = None;
         let mut bytes = 0;
         loop {
             let page =

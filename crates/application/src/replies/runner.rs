@@ -2,8 +2,11 @@
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, stream};
-use repartee_domain::replies::{Failure, FinishReason, Outcome, Turn, Usage};
+use futures::{FutureExt, StreamExt};
+use repartee_domain::{
+    limits::Month,
+    replies::{Failure, FinishReason, Generation, Outcome, Turn, Usage},
+};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -13,13 +16,16 @@ use tracing::Instrument;
 
 use super::{
     Begun, Shared,
-    ask::{Answering, ask},
+    admission::Place,
+    ask::{Answering, Asked, ask, patiently},
     draft::Draft,
+    subscribe::follow,
 };
 use crate::{
     AppError,
+    conversations::why_closed,
     models::{Model, TimeLimits},
-    ports::{ChatChunk, ChatRequest, ModelError, NewTurn, PortError, TurnBegun},
+    ports::{ChatChunk, ChatRequest, ModelError, NewTurn, PortError, TurnBegun, UsedKey},
 };
 
 /// No two text events are closer than this: what a fast model sends in between becomes one.
@@ -29,6 +35,10 @@ pub(super) const CHECKPOINT: Duration = Duration::from_millis(200);
 
 /// No model has more to say; a broken one might never end.
 const MOST_BYTES: usize = 4 << 20;
+/// When one of a user's replies may have ended.
+const RETRY_AFTER_A_REPLY: Duration = Duration::from_secs(5);
+/// Who waits for others is told no more often than this how many they are.
+const QUEUED_GAP: Duration = Duration::from_secs(1);
 
 /// What there is to write.
 pub(super) struct Job {
@@ -41,7 +51,30 @@ pub(super) struct Job {
     pub(super) max_tokens: Option<u32>,
 }
 
-type Beginning = Result<Begun, AppError>;
+type Beginning = Result<Begun, Refused>;
+
+/// Why a reply was not begun.
+#[derive(Debug)]
+pub(super) enum Refused {
+    App(AppError),
+    /// The same request had begun it.
+    KeyUsed(UsedKey),
+}
+
+impl<E: Into<AppError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+/// A reply that is stored as begun.
+struct Opened {
+    draft: Draft,
+    cancel: CancellationToken,
+    beginning: Begun,
+    /// What was reserved for prompt and reply, where that is limited.
+    tokens: u64,
+}
 
 /// What became of the writing.
 pub(super) struct Written {
@@ -84,27 +117,30 @@ impl Shared {
         let shared = Arc::clone(self);
         let (generation, reply) = (job.turn.generation.clone(), job.turn.reply.clone());
         let span = super::span(&generation);
+        let held = self.in_hand.hold(generation.id);
         let task = async move {
             let writing = AssertUnwindSafe(shared.run(job, begun)).catch_unwind();
             if writing.await.is_err() {
                 tracing::error!("the task that wrote the reply panicked");
                 shared.settle_own(generation, reply).await;
             }
-            drop(running);
+            drop((held, running));
         };
         self.ports.spawner.spawn(Box::pin(task.instrument(span)));
     }
 
-    async fn run(&self, job: Job, begun: oneshot::Sender<Beginning>) {
+    async fn run(self: &Arc<Self>, mut job: Job, begun: oneshot::Sender<Beginning>) {
         let (mut draft, cancel) = match self.begin(&job.turn).await {
-            Ok((draft, cancel, beginning)) => {
+            Ok(Opened { draft, cancel, beginning, tokens }) => {
                 // A caller that has gone away is not waited for.
                 let _ = begun.send(Ok(beginning));
+                job.keep_within(tokens);
                 (draft, cancel)
             }
             Err(error) => {
-                // It may be stored all the same, where the connection was lost during the commit.
-                let is_in_doubt = matches!(error, AppError::Port(PortError::Unavailable(_)));
+                // It may be stored all the same; where that shows later, its lease runs out.
+                let is_in_doubt =
+                    matches!(error, Refused::App(AppError::Port(PortError::Unavailable(_))));
                 let _ = begun.send(Err(error));
                 if is_in_doubt {
                     self.settle_own(job.turn.generation, job.turn.reply).await;
@@ -117,37 +153,79 @@ impl Shared {
     }
 
     /// Stores question, empty reply and generation, and opens the log with its first event.
-    async fn begin(&self, turn: &NewTurn) -> Result<(Draft, CancellationToken, Begun), AppError> {
-        match self.ports.turns.begin_turn(turn.clone()).await? {
-            TurnBegun::Begun => {}
-            TurnBegun::ReplyInProgress(running) => return Err(AppError::ReplyInProgress(running)),
-            TurnBegun::ConversationClosed => return Err(AppError::CONVERSATION_NOT_FOUND),
-        }
+    async fn begin(self: &Arc<Self>, turn: &NewTurn) -> Result<Opened, Refused> {
+        let began = match self.ports.turns.begin_turn(turn.clone()).await {
+            // The connection was lost, perhaps after the commit: then it goes on.
+            Err(PortError::Unavailable(error)) => {
+                match self.ports.turns.orphan(turn.generation.id).await {
+                    Ok(Some(_)) => TurnBegun::Begun,
+                    Ok(None) | Err(_) => return Err(PortError::Unavailable(error).into()),
+                }
+            }
+            began => began?,
+        };
+        let tokens = match began {
+            TurnBegun::Begun => turn.budget.most(),
+            TurnBegun::BegunWithin { tokens } => tokens,
+            TurnBegun::OverBudget => {
+                let now = self.ports.clock.now();
+                let retry_after = Month::of(now).left(now);
+                return Err(AppError::BudgetExceeded { retry_after }.into());
+            }
+            TurnBegun::ReplyInProgress(running) => {
+                return Err(AppError::ReplyInProgress(running).into());
+            }
+            TurnBegun::ConversationClosed => {
+                let Generation { owner, conversation, .. } = turn.generation;
+                let closed = why_closed(&*self.ports.conversations, owner, conversation).await;
+                return Err(closed.into());
+            }
+            TurnBegun::KeyUsed(used) => return Err(Refused::KeyUsed(used)),
+            TurnBegun::TooManyRunning => {
+                return Err(
+                    AppError::TooManyGenerations { retry_after: RETRY_AFTER_A_REPLY }.into()
+                );
+            }
+        };
         let generation = turn.generation.clone();
         let cancel = self.ports.log.open(generation.id);
         let mut draft = Draft::new(generation.clone(), turn.reply.clone());
         draft.start(&self.ports);
-        let events = self.ports.log.subscribe(generation.id, 0).await.ok().flatten();
-        let events = events.unwrap_or_else(|| stream::empty().boxed());
+        let events = follow(Arc::clone(self), generation.owner, generation.id, 0);
         let question = turn.question.clone();
-        Ok((draft, cancel, Begun { question, generation, events }))
+        Ok(Opened { draft, cancel, beginning: Begun { question, generation, events }, tokens })
     }
 
     /// Never fails: what goes wrong is an outcome.
     async fn write(&self, job: &Job, cancel: &CancellationToken, draft: &mut Draft) -> Written {
-        let mut attempts = 0;
-        let total = Instant::now() + job.limits().total;
-        let mut stop = pin!(self.stopped(cancel, total));
-        let asked = tokio::select! {
+        let mut asked = Asked::default();
+        // Held until the reply is written.
+        let mut place = self.admission.enter(job.turn.generation.owner);
+        let waited = tokio::select! {
             biased;
-            outcome = &mut stop => Err(outcome),
-            asked = ask(self, job, draft, &mut attempts) => asked.map_err(Outcome::Failed),
+            outcome = self.stopped(cancel, None) => Err(outcome),
+            () = self.wait_for_turn(&mut place, draft) => Ok(()),
         };
-        let answering = match asked {
+        if let Err(outcome) = waited {
+            return Written { outcome, model: None, usage: None, attempts: 0 };
+        }
+        let total = Instant::now() + job.limits().total;
+        let mut stop = pin!(self.stopped(cancel, Some(total)));
+        let answered = tokio::select! {
+            biased;
+            outcome = &mut stop => {
+                if let Some(model) = &asked.last {
+                    model.breaker.abandoned(self.ports.clock.now());
+                }
+                Err(outcome)
+            }
+            answered = ask(self, job, draft, &mut asked) => answered.map_err(Outcome::Failed),
+        };
+        let Asked { attempts, last } = asked;
+        let answering = match answered {
             Ok(answering) => answering,
             Err(outcome) => {
-                let model = (attempts > 0).then(|| job.models.first().cloned()).flatten();
-                return Written { outcome, model, usage: None, attempts };
+                return Written { outcome, model: last, usage: None, attempts };
             }
         };
         let mut writing = Writing::new(self, draft, &answering.model);
@@ -169,17 +247,44 @@ impl Shared {
         };
         writing.flush();
         let usage = writing.usage;
+        // Stopping a reply says nothing against who was writing it.
+        let has_answered = !matches!(outcome, Outcome::Failed(_));
+        model.breaker.record(has_answered, self.ports.clock.now());
         Written { outcome, model: Some(model), usage, attempts }
     }
 
+    /// Returns when the reply may be written. Others go first, in fair order, where too many are
+    /// being written.
+    async fn wait_for_turn(&self, place: &mut Place, draft: &mut Draft) {
+        while let Some(position) = place.position() {
+            draft.queued(position, &self.ports);
+            let told = Instant::now();
+            let moved = async {
+                place.moved().await;
+                tokio::select! {
+                    () = place.admitted() => {}
+                    () = sleep_until(told + QUEUED_GAP) => {}
+                }
+            };
+            patiently(moved, self, draft).await;
+        }
+    }
+
     /// Resolves when the reply has to end from outside.
-    async fn stopped(&self, cancel: &CancellationToken, total: Instant) -> Outcome {
+    async fn stopped(&self, cancel: &CancellationToken, total: Option<Instant>) -> Outcome {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Outcome::Cancelled,
             () = self.shutdown.cancelled() => Outcome::Interrupted,
-            () = sleep_until(total) => Outcome::Failed(Failure::TotalTimeout),
+            () = until(total) => Outcome::Failed(Failure::TotalTimeout),
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

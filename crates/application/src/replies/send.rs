@@ -4,17 +4,24 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use repartee_domain::{
     FieldError, GenerationId, MessageId, Text,
+    accounts::Role,
     conversations::Conversation,
     messages::{Message, MessageRole},
     replies::{Failure, Generation},
 };
 use tokio::sync::oneshot;
 
-use super::{LEASE, ReplyService, Shared, runner::Job};
+use super::keys;
+use super::{
+    LEASE, ReplyService, Shared,
+    runner::{Job, Refused},
+};
 use crate::{
-    Actor, AppError,
+    Actor, AppError, IdempotencyKey, Permission,
+    conversations::key_about,
+    guests::expiry,
     models::Model,
-    ports::{ConversationReference, EventStream, NewTurn},
+    ports::{ConversationReference, EventStream, NewTurn, TurnBudget},
 };
 
 /// Characters in a model's name.
@@ -43,30 +50,44 @@ pub struct Begun {
 
 impl ReplyService {
     /// Stores the question and begins the reply. From then on the reply is written to its end,
-    /// whatever becomes of the caller.
+    /// whatever becomes of the caller. Where the key was used for the same question before, that
+    /// turn is given again: one question, one reply, one bill.
     ///
     /// # Errors
-    /// Nothing is stored when it fails.
+    /// Nothing is stored when it fails, unless the database went away during the commit: then the
+    /// turn may be there, and is settled as interrupted.
     pub async fn send(
         &self,
         actor: &Actor,
         conversation: ConversationReference,
         message: NewMessage,
+        key: Option<IdempotencyKey>,
     ) -> Result<Begun, AppError> {
+        actor.may(Permission::Chat)?;
         let shared = &self.shared;
+        let conversations = &*shared.ports.conversations;
+        let key = key_about(conversations, actor.user, conversation, key).await?;
+        if let Some(key) = &key
+            && let Some(begun) = shared.begun_before(self, actor, key).await?
+        {
+            return Ok(begun);
+        }
         // Before looking: whoever shuts down waits for it.
         let running = shared.running.token();
         if shared.is_draining.load(SeqCst) {
             return Err(AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN });
         }
-        let found = shared.ports.conversations.find(actor.user, conversation).await?;
+        let found = conversations.find(actor.user, conversation).await?;
         let conversation = found.ok_or(AppError::CONVERSATION_NOT_FOUND)?;
         message.check()?;
+        if message.model.is_some() {
+            actor.may_name_a_model()?;
+        }
         let content = Message::parse_content(message.content).map_err(AppError::invalid)?;
         conversation.accept_message()?;
         let name = message.model.as_deref().or(conversation.subject.model.as_deref());
-        let models = shared.ports.models.resolve(name).await?;
-        let turns = shared.prompt(&conversation, content.as_str(), &models).await?;
+        let models = shared.models_for(actor, name).await?;
+        let turns = shared.prompt(&conversation, content.as_str(), None, &models).await?;
 
         let now = shared.ports.clock.now();
         let question = Message::said(
@@ -78,8 +99,12 @@ impl ReplyService {
             content,
             now,
         );
+        let budget = shared.budget(actor, &models, &turns, message.max_tokens);
         let job = Job {
-            turn: shared.new_turn(&conversation, question, &models),
+            turn: NewTurn {
+                budget,
+                ..shared.new_turn(actor, &conversation, question, &models, key.as_ref())
+            },
             models,
             turns,
             temperature: message.temperature,
@@ -89,16 +114,37 @@ impl ReplyService {
         // all the same.
         let (answer, begun) = oneshot::channel();
         shared.spawn_runner(job, running, answer);
-        begun.await.unwrap_or(Err(AppError::Reply(Failure::Internal)))
+        match begun.await.unwrap_or(Err(Refused::App(AppError::Reply(Failure::Internal)))) {
+            Ok(begun) => Ok(begun),
+            Err(Refused::App(error)) => Err(error),
+            Err(Refused::KeyUsed(used)) => match key {
+                Some(key) => self.again(actor, &key, used).await,
+                None => Err(AppError::Reply(Failure::Internal)),
+            },
+        }
     }
 }
 
 impl Shared {
+    /// The models to ask, as far as the actor's key may ask them.
+    async fn models_for(&self, actor: &Actor, name: Option<&str>) -> Result<Vec<Model>, AppError> {
+        let mut models = self.ports.models.resolve(name).await?;
+        if let Some(key) = actor.key() {
+            if let Some(first) = models.first().filter(|first| !key.allows_model(&first.id)) {
+                return Err(AppError::ModelNotAllowed(first.id.clone()));
+            }
+            models.retain(|model| key.allows_model(&model.id));
+        }
+        Ok(models)
+    }
+
     fn new_turn(
         &self,
+        actor: &Actor,
         conversation: &Conversation,
         question: Message,
         models: &[Model],
+        key: Option<&IdempotencyKey>,
     ) -> NewTurn {
         let ids = &self.ports.ids;
         let now = question.created_at;
@@ -109,17 +155,34 @@ impl Shared {
         let generation = Generation {
             id,
             owner: conversation.owner,
+            api_key: actor.key().map(|key| key.id),
             conversation: conversation.id,
             user_message: question.id,
             message,
             model,
             created_at: now,
         };
-        NewTurn { question, reply, generation, lease_owner: self.owner, lease_until: now + LEASE }
+        NewTurn {
+            question,
+            reply,
+            generation,
+            lease_owner: self.owner,
+            lease_until: now + LEASE,
+            key: key.map(|key| key.on(keys::ROUTE, now)),
+            most_running: self.rules.most_per_user,
+            budget: TurnBudget::default(),
+            expires_at: (actor.role == Role::Guest).then(|| expiry(now, self.rules.guests_kept)),
+        }
     }
 }
 
 impl NewMessage {
+    /// Whether it can be sent at all, before anything is made for it.
+    pub(crate) fn check_whole(&self) -> Result<(), AppError> {
+        self.check()?;
+        Message::parse_content(self.content.clone()).map(drop).map_err(AppError::invalid)
+    }
+
     fn check(&self) -> Result<(), AppError> {
         let mut errors = Vec::new();
         if self.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {

@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use repartee_domain::{
     messages::Message,
-    replies::{Generation, Outcome, Price, Usage, Written},
+    replies::{Generation, Outcome, Price, Turn, Usage, Written},
 };
 use tokio::time::sleep;
 
 use super::{ReplyService, Shared};
-use crate::ports::{EventKind, FinishedTurn, LoggedEvent, Orphan, PortError, ReplyEvent};
+use crate::{
+    AppError,
+    models::Model,
+    ports::{Checkpoint, EventKind, FinishedTurn, LoggedEvent, Orphan, PortError, ReplyEvent},
+};
 
 /// Replies settled at a time.
 const BATCH: u32 = 100;
@@ -24,12 +28,25 @@ impl ReplyService {
         loop {
             let now = self.shared.ports.clock.now();
             let orphans = self.shared.ports.turns.orphans(self.shared.owner, now, BATCH).await?;
-            let count = u32::try_from(orphans.len()).unwrap_or(BATCH);
+            let is_last = orphans.len() < BATCH as usize;
+            let before = settled;
             for orphan in orphans {
-                self.shared.settle_orphan(orphan).await?;
+                let id = orphan.generation.id;
+                // The database was away for so long that our own leases ran out.
+                if self.shared.in_hand.holds(id) {
+                    continue;
+                }
+                match self.shared.settle_orphan(orphan).await {
+                    Ok(is_settled) => settled += u32::from(is_settled),
+                    // Those behind it are settled all the same.
+                    Err(error) => tracing::error!(
+                        generation = %id,
+                        error = &error as &dyn std::error::Error,
+                        "an interrupted reply cannot be settled; trying again later"
+                    ),
+                }
             }
-            settled += count;
-            if count < BATCH {
+            if is_last || settled == before {
                 return Ok(settled);
             }
         }
@@ -56,11 +73,15 @@ impl Shared {
                 }
                 Err(error) => Err(error),
             };
-            let Err(error) = settled else { return };
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a reply that nobody writes cannot be settled; trying again"
-            );
+            match settled {
+                Ok(true) => return,
+                // A checkpoint was still on its way.
+                Ok(false) => continue,
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a reply that nobody writes cannot be settled; trying again"
+                ),
+            }
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 () = sleep(TRY_AGAIN) => {}
@@ -68,14 +89,20 @@ impl Shared {
         }
     }
 
-    async fn settle_orphan(&self, orphan: Orphan) -> Result<(), PortError> {
-        let Orphan { generation, reply, text, last_seq } = orphan;
+    /// `false` when somebody writes it after all.
+    async fn settle_orphan(&self, orphan: Orphan) -> Result<bool, PortError> {
+        let Orphan { generation, reply, mut text, last_seq: stored_to } = orphan;
+        let unsaved = self.unsaved(&generation, stored_to).await;
+        if let Some(unsaved) = &unsaved {
+            text.push_str(&unsaved.text);
+        }
+        let last_seq = match &unsaved {
+            Some(unsaved) => unsaved.events.last().map_or(stored_to, |event| event.seq),
+            None => stored_to,
+        };
         let asked = Some(generation.model.as_str()).filter(|name| !name.is_empty());
         let models = self.ports.models.resolve(asked).await.unwrap_or_default();
-        let usage = match models.first() {
-            Some(model) => self.count(model, vec![text.clone()]).await,
-            None => Usage { estimated: true, ..Usage::default() },
-        };
+        let usage = self.usage_of(&generation, &models, &text).await;
         let written = Written {
             text,
             model: generation.model.clone(),
@@ -86,10 +113,71 @@ impl Shared {
         };
         let id = generation.id;
         let ended = generation.end(reply, Outcome::Interrupted, written, self.ports.clock.now());
-        let event = ReplyEvent::Ended { outcome: ended.outcome, reply: &ended.reply };
+        let event = ReplyEvent::Ended {
+            outcome: ended.outcome,
+            reply: &ended.reply,
+            attempts: ended.attempts,
+        };
         let data = self.ports.encoder.encode(&event);
         let terminal = Arc::new(LoggedEvent::new(id, last_seq + 1, EventKind::Interrupted, data));
         tracing::warn!(generation = %id, "settling a reply that was interrupted");
-        self.try_store(&FinishedTurn { ended, unsaved: None, terminal }).await
+        let turn = FinishedTurn { ended, unsaved, terminal };
+        let stored = match self.ports.turns.settle_turn(turn.clone(), stored_to).await {
+            Ok(false) => return Ok(false),
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.tell_end(&turn, stored).await.map(|()| true)
+    }
+
+    /// What the log has of a reply beyond what was stored of it.
+    async fn unsaved(&self, generation: &Generation, last_seq: u64) -> Option<Checkpoint> {
+        let events = match self.ports.log.left_behind(generation.id, last_seq).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the log cannot be read: settling from what is stored"
+                );
+                return None;
+            }
+        };
+        let texts = events.iter().filter(|event| event.kind == EventKind::Delta);
+        let text = texts.filter_map(|event| self.ports.encoder.delta_text(&event.data)).collect();
+        (!events.is_empty()).then_some(Checkpoint { generation: generation.id, events, text })
+    }
+
+    /// Counts what the provider could not: the prompt as it was asked, and what was written.
+    async fn usage_of(&self, generation: &Generation, models: &[Model], text: &str) -> Usage {
+        let Some(model) = models.first() else {
+            return Usage { estimated: true, ..Usage::default() };
+        };
+        let prompt = match self.prompt_of(generation, models).await {
+            Ok(prompt) => prompt,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the prompt of an interrupted reply is not counted"
+                );
+                Vec::new()
+            }
+        };
+        let mut texts: Vec<_> = prompt.into_iter().map(|turn| turn.content).collect();
+        texts.push(text.to_owned());
+        self.count(model, texts).await
+    }
+
+    async fn prompt_of(
+        &self,
+        generation: &Generation,
+        models: &[Model],
+    ) -> Result<Vec<Turn>, AppError> {
+        let Generation { owner, conversation, user_message, .. } = *generation;
+        let conversation = self.ports.conversations.find(owner, conversation.into()).await?;
+        let question = self.ports.messages.find(owner, user_message).await?;
+        let (Some(conversation), Some(question)) = (conversation, question) else {
+            return Ok(Vec::new());
+        };
+        self.prompt(&conversation, &question.content, Some(question.id), models).await
     }
 }

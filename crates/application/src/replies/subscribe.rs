@@ -8,11 +8,11 @@ use tokio::time::sleep;
 
 use super::{ReplyService, Shared};
 use crate::{
-    Actor, AppError,
+    Actor, AppError, Permission,
     ports::{EventStream, LoggedEvent, PortError, StoredGeneration},
 };
 
-/// How often a reply that another process writes is looked up.
+/// How often a reply that another process writes is looked up, where the log doesn't have it.
 const POLL: Duration = Duration::from_millis(250);
 
 impl ReplyService {
@@ -28,83 +28,151 @@ impl ReplyService {
         after: u64,
         has_read_end: bool,
     ) -> Result<Option<EventStream>, AppError> {
+        actor.may(Permission::Read)?;
         let shared = &self.shared;
         let found = shared.ports.turns.find(actor.user, generation).await?;
         let stored = found.ok_or(AppError::GENERATION_NOT_FOUND)?;
-        if stored.last_seq.is_some() {
-            let events = if has_read_end { None } else { shared.rest(&stored, after).await? };
-            return Ok(events.map(|events| stream::iter(events).boxed()));
+        if stored.last_seq.is_some_and(|last| after >= last) {
+            let end = if has_read_end { None } else { shared.end_again(&stored, after).await? };
+            return Ok(end.map(|end| stream::iter([end]).boxed()));
         }
-        match shared.ports.log.subscribe(generation, after).await? {
-            Some(live) => Ok(Some(live)),
-            None => Ok(Some(poll(Arc::clone(shared), actor.user, generation, after))),
-        }
+        Ok(Some(follow(Arc::clone(shared), actor.user, generation, after)))
     }
 }
 
 impl Shared {
-    /// What there is of a reply that is over after the number `after`; `None` for nothing.
-    async fn rest(
+    /// The end of a reply for a reader who has read more than what is stored of it, with their next
+    /// number; `None` when there is nothing to tell.
+    async fn end_again(
         &self,
         stored: &StoredGeneration,
         after: u64,
-    ) -> Result<Option<Vec<Arc<LoggedEvent>>>, PortError> {
-        let id = stored.generation.id;
-        let last = stored.last_seq.unwrap_or_default();
-        if after < last {
-            if let Some(live) = self.ports.log.subscribe(id, after).await? {
-                return Ok(Some(live.collect().await));
-            }
-            let events = self.ports.turns.events_after(id, after).await?;
-            return Ok(Some(events.into_iter().map(Arc::new).collect()));
-        }
+    ) -> Result<Option<Arc<LoggedEvent>>, PortError> {
         if stored.state != GenerationState::Interrupted {
             return Ok(None);
         }
-        let end = self.ports.turns.events_after(id, last.saturating_sub(1)).await?.pop();
-        Ok(end.map(|end| vec![Arc::new(end.renumbered(after.saturating_add(1)))]))
+        let end = self.end_of(stored).await?;
+        Ok(end.map(|end| Arc::new(end.renumbered(after.saturating_add(1)))))
+    }
+
+    /// The terminal event as it is stored; `None` while the reply runs.
+    pub(super) async fn end_of(
+        &self,
+        stored: &StoredGeneration,
+    ) -> Result<Option<LoggedEvent>, PortError> {
+        let Some(last) = stored.last_seq else { return Ok(None) };
+        let before = last.saturating_sub(1);
+        Ok(self.ports.turns.events_after(stored.generation.id, before).await?.pop())
     }
 }
 
-/// Reads what another process stores of a reply that it writes.
-fn poll(shared: Arc<Shared>, owner: UserId, generation: GenerationId, after: u64) -> EventStream {
-    stream::unfold(Some((shared, after)), move |state| async move {
-        let (shared, after) = state?;
-        match next(&shared, owner, generation, after).await {
-            Ok(events) => {
-                let last = events.last()?;
-                let state = (!last.kind.is_terminal()).then(|| (shared, last.seq));
-                Some((stream::iter(events), state))
-            }
-            Err(error) => {
-                // The reader may come back; what it has read so far, it has.
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot read events");
-                None
-            }
-        }
-    })
-    .flatten()
-    .boxed()
-}
-
-/// Waits for events after a number. Empty: the reply was deleted.
-async fn next(
-    shared: &Shared,
+/// Where a reader is.
+struct Reader {
+    shared: Arc<Shared>,
     owner: UserId,
     generation: GenerationId,
     after: u64,
-) -> Result<Vec<Arc<LoggedEvent>>, PortError> {
-    loop {
-        let events = shared.ports.turns.events_after(generation, after).await?;
-        if !events.is_empty() {
-            return Ok(events.into_iter().map(Arc::new).collect());
-        }
-        match shared.ports.turns.find(owner, generation).await? {
-            None => return Ok(Vec::new()),
-            Some(stored) if stored.last_seq.is_some() => {
-                return Ok(shared.rest(&stored, after).await?.unwrap_or_default());
+    reading: Reading,
+}
+
+enum Reading {
+    /// The log is to be asked.
+    Start,
+    /// The log has it, here or on its way from the process that writes it.
+    Log(EventStream),
+    /// The log doesn't have it, or lost it: what is stored of it is read.
+    Database(std::vec::IntoIter<Arc<LoggedEvent>>),
+    End,
+}
+
+/// Reads a reply that is being written: from the log while it has it, from the database where it
+/// hasn't. Whatever happens on the way, each event comes once, and the terminal one last.
+pub(super) fn follow(
+    shared: Arc<Shared>,
+    owner: UserId,
+    generation: GenerationId,
+    after: u64,
+) -> EventStream {
+    let reader = Reader { shared, owner, generation, after, reading: Reading::Start };
+    stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((event, reader))
+    })
+    .boxed()
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Arc<LoggedEvent>> {
+        loop {
+            let event = match &mut self.reading {
+                Reading::Start => match self.open_log().await {
+                    Some(events) => {
+                        self.reading = Reading::Log(events);
+                        continue;
+                    }
+                    None => None,
+                },
+                Reading::Log(events) => events.next().await,
+                Reading::Database(events) => events.next(),
+                Reading::End => return None,
+            };
+            if let Some(event) = event {
+                self.after = event.seq;
+                if event.kind.is_terminal() {
+                    self.reading = Reading::End;
+                }
+                return Some(event);
             }
-            Some(_) => sleep(POLL).await,
+            let has_caught_up = matches!(self.reading, Reading::Database(_));
+            self.reading = match self.stored().await {
+                Ok(Some(events)) if events.is_empty() => Reading::End,
+                Ok(Some(events)) => Reading::Database(events.into_iter()),
+                // All that is stored was read: the log has the rest.
+                Ok(None) if has_caught_up => Reading::Start,
+                Ok(None) => {
+                    sleep(POLL).await;
+                    Reading::Start
+                }
+                Err(error) => {
+                    // The reader may come back; what it has read so far, it has.
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot read events");
+                    Reading::End
+                }
+            };
+        }
+    }
+
+    async fn open_log(&mut self) -> Option<EventStream> {
+        match self.shared.ports.log.subscribe(self.generation, self.after).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the log cannot be read: reading what is stored"
+                );
+                None
+            }
+        }
+    }
+
+    /// What is stored; `None` for nothing yet. Empty: the reply is read, or was deleted.
+    async fn stored(&mut self) -> Result<Option<Vec<Arc<LoggedEvent>>>, PortError> {
+        let turns = &self.shared.ports.turns;
+        loop {
+            let events = turns.events_after(self.generation, self.after).await?;
+            if !events.is_empty() {
+                return Ok(Some(events.into_iter().map(Arc::new).collect()));
+            }
+            match turns.find(self.owner, self.generation).await? {
+                None => return Ok(Some(Vec::new())),
+                Some(stored) if stored.last_seq.is_some_and(|last| self.after >= last) => {
+                    let end = self.shared.end_again(&stored, self.after).await?;
+                    return Ok(Some(end.into_iter().collect()));
+                }
+                // It ended meanwhile.
+                Some(stored) if stored.last_seq.is_some() => {}
+                Some(_) => return Ok(None),
+            }
         }
     }
 }

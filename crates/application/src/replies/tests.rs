@@ -1,5 +1,10 @@
 //! A reply from the question to the end, on paused time.
 
+mod budget;
+mod guests;
+mod keys;
+mod many;
+
 use std::{collections::VecDeque, time::Duration};
 
 use repartee_domain::{
@@ -22,7 +27,7 @@ use crate::{
     ErrorKind,
     ports::{
         EventKind::{Cancelled, Delta, Done, Failed, Interrupted, Queued as InQueue, Start},
-        ModelError, Orphan, PortError, TurnBegun,
+        ModelError, PortError, TurnBegun,
     },
 };
 
@@ -372,22 +377,14 @@ async fn draining_waits_for_a_reply_that_finishes() {
 #[tokio::test(start_paused = true)]
 async fn orphans_are_settled_with_what_was_stored_of_them() {
     let fixture = Fixture::answering([]);
-    let begun = fixture.send("Why?").await.unwrap();
-    {
-        let mut stored = fixture.turns.0.lock().unwrap();
-        let turn = stored.begun[0].clone();
-        stored.orphans.push(Orphan {
-            generation: turn.generation,
-            reply: turn.reply,
-            text: "two words".into(),
-            last_seq: 3,
-        });
-    }
+    let _begun = fixture.send("Why?").await.unwrap();
+    let orphan = fixture.left(7, "two words", 3);
+    fixture.turns.0.lock().unwrap().orphans.push(orphan.clone());
 
     assert_eq!(fixture.service.settle().await.unwrap(), 1);
 
     let turn = fixture.finished();
-    assert_eq!(turn.ended.generation.id, begun.generation.id);
+    assert_eq!(turn.ended.generation.id, orphan.generation.id);
     assert_eq!((turn.ended.outcome, turn.terminal.seq), (Outcome::Interrupted, 4));
     assert_eq!(turn.ended.reply.content, "two words");
     let usage = turn.ended.reply.writing.unwrap().usage.unwrap();
@@ -416,7 +413,7 @@ async fn a_bad_question_is_refused_before_anything_is_stored() {
         ..Default::default()
     };
 
-    let error = fixture.service.send(&ACTOR, CONVERSATION.into(), bad).await.err().unwrap();
+    let error = fixture.service.send(&ACTOR, CONVERSATION.into(), bad, None).await.err().unwrap();
 
     assert_eq!(error.classify().0, ErrorKind::Invalid);
     assert_eq!(fixture.send(" \n").await.err().unwrap().classify().0, ErrorKind::Invalid);
@@ -448,13 +445,11 @@ async fn a_subscriber_gets_the_rest_and_nothing_once_all_is_read() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_ahead_of_what_a_crash_left_gets_one_end_with_its_next_number() {
     let fixture = Fixture::answering([]);
-    let begun = fixture.send("Why?").await.unwrap();
-    let generation = begun.generation.id;
+    let _begun = fixture.send("Why?").await.unwrap();
+    let orphan = fixture.left(7, "two words", 3);
+    let generation = orphan.generation.id;
     {
         let mut stored = fixture.turns.0.lock().unwrap();
-        let turn = stored.begun[0].clone();
-        let text = "two words".into();
-        let orphan = Orphan { generation: turn.generation, reply: turn.reply, text, last_seq: 3 };
         stored.orphans.push(orphan);
         stored.other_events = vec![(4, Interrupted)];
     }
@@ -482,16 +477,28 @@ async fn a_reply_is_never_asked_for_longer_than_its_model_may_be() {
         let fixture = Fixture::answering([Ok(vec![Text("Yes."), STOP])]);
         let message =
             NewMessage { content: "Why?".into(), max_tokens: asked, ..NewMessage::default() };
-        let begun = fixture.service.send(&ACTOR, CONVERSATION.into(), message).await.unwrap();
+        let begun = fixture.service.send(&ACTOR, CONVERSATION.into(), message, None).await.unwrap();
         read(begun.events).await;
         assert_eq!(fixture.model.asked.lock().unwrap()[0].max_tokens, Some(sent));
     }
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_beginning_whose_commit_was_not_heard_of_goes_on() {
+    let fixture = Fixture::answering([Ok(vec![Text("Because."), STOP])]);
+    fixture.turns.0.lock().unwrap().begin_in_doubt = true;
+
+    assert_eq!(kinds_and_text(&fixture.turn().await).last(), Some(&(Done, "Because.")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_beginning_that_may_be_stored_after_all_is_settled() {
     let fixture = Fixture::answering([]);
-    fixture.turns.0.lock().unwrap().begin_in_doubt = true;
+    {
+        let mut stored = fixture.turns.0.lock().unwrap();
+        stored.begin_in_doubt = true;
+        stored.refuse_orphan.push_back(away());
+    }
 
     let error = fixture.send("Why?").await.err().unwrap();
     sleep(Duration::from_millis(1)).await;
@@ -510,4 +517,29 @@ async fn what_was_told_is_stored_while_the_model_is_still_thinking() {
     let stored = fixture.turns.0.lock().unwrap();
     let kinds = stored.checkpoints.iter().flat_map(|(_, c)| c.events.iter().map(|e| e.kind));
     assert!(kinds.eq([Start, InQueue]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_place_in_the_queue_is_stored() {
+    let answer = vec![Queued(3), ms(1_000), Queued(2), ms(1_000), Queued(1), Hang];
+    let fixture = Fixture::answering([Ok(answer)]);
+    fixture.turns.0.lock().unwrap().refuse_checkpoint.push_back(away());
+    let _begun = fixture.send("Why?").await.unwrap();
+
+    sleep(Duration::from_millis(2_250)).await;
+
+    let stored = fixture.turns.0.lock().unwrap();
+    let kinds = stored.checkpoints.iter().flat_map(|(_, c)| c.events.iter().map(|e| e.kind));
+    assert!(kinds.eq([Start, InQueue, InQueue, InQueue]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_that_was_asked_last_is_named() {
+    let fixture = Fixture::answering([refused()]);
+    fixture.fallback.answers.lock().unwrap().push_back(refused());
+
+    fixture.turn().await;
+
+    let writing = fixture.finished().ended.reply.writing.unwrap();
+    assert_eq!(writing.model, "spare");
 }

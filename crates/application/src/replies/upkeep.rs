@@ -6,23 +6,28 @@ use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{LEASE, ReplyService};
+use super::{LEASE, ReplyService, Shared};
 
 const EVERY: Duration = Duration::from_secs(5);
+/// Who stops a reply that another process writes waits for this, and for the model's provider to
+/// let go: a second in all.
+const HEED: Duration = Duration::from_millis(250);
 const FORGET_AT_ONCE: u32 = 500;
 
 impl ReplyService {
-    /// Renews leases, settles what others left and forgets old events, until shutting down. The
-    /// leases go by themselves, so that nothing that takes long can cost them.
+    /// Renews leases, stops what was asked to stop elsewhere, settles what others left and forgets
+    /// old events, until shutting down. Each goes by itself, so that nothing that takes long can
+    /// cost the leases.
     pub fn start_upkeep(&self) {
-        self.every(|service| Box::pin(async move { service.renew_leases().await }));
-        self.every(|service| Box::pin(async move { service.tidy_up().await }));
+        self.every(EVERY, |service| Box::pin(service.renew_leases()));
+        self.every(EVERY, |service| Box::pin(service.tidy_up()));
+        self.every(HEED, |service| Box::pin(service.heed_cancel_requests()));
     }
 
-    fn every(&self, task: fn(Self) -> BoxFuture<'static, ()>) {
+    fn every(&self, period: Duration, task: fn(Self) -> BoxFuture<'static, ()>) {
         let service = self.clone();
         self.shared.ports.spawner.spawn(Box::pin(async move {
-            let mut ticks = interval(EVERY);
+            let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let shutdown = service.shared.shutdown.clone();
             let work = async {
@@ -39,8 +44,13 @@ impl ReplyService {
     }
 
     async fn renew_leases(self) {
-        let until = self.shared.ports.clock.now() + LEASE;
-        if let Err(error) = self.shared.ports.turns.renew_leases(self.shared.owner, until).await {
+        let generations = self.shared.in_hand.generations();
+        if generations.is_empty() {
+            return;
+        }
+        let Shared { ports, owner, .. } = &*self.shared;
+        let until = ports.clock.now() + LEASE;
+        if let Err(error) = ports.turns.renew_leases(*owner, generations, until).await {
             // Should it last, others settle our replies; our own end then finds them settled.
             tracing::error!(error = &error as &dyn Error, "cannot renew leases");
         }

@@ -100,10 +100,12 @@ impl RefreshTokenState {
         now: DateTime<Utc>,
     ) -> Self {
         match rotated_at {
-            _ if revoked || expires_at <= now => Self::Expired,
-            None => Self::Current,
+            _ if revoked => Self::Expired,
             Some(at) if !successor_used && now - at < RACE => Self::Raced,
+            // Also where it ran out meanwhile: the session that went on from it may be in use.
             Some(_) => Self::Reused,
+            None if expires_at <= now => Self::Expired,
+            None => Self::Current,
         }
     }
 }
@@ -161,5 +163,7 @@ mod tests {
             RefreshTokenState::of(later, true, None, false, NOW),
             RefreshTokenState::Expired
         );
+        let at_its_end = RefreshTokenState::of(NOW, false, Some(NOW - RACE), true, NOW);
+        assert_eq!(at_its_end, RefreshTokenState::Reused, "its session may go on");
     }
 }

@@ -45,7 +45,38 @@ pub struct ProfileChanges {
     pub preferences: Option<Option<String>>,
 }
 
+impl User {
+    /// Who owns a guest's conversation: nobody that can log in or be written to (RFC 2606, 2).
+    pub fn guest(id: UserId, code: UserCode, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            code,
+            email: Email::from_stored(format!("{id}@guest.invalid")),
+            role: Role::Guest,
+            is_active: true,
+            profile: Profile::default(),
+            email_verified_at: None,
+            last_login_at: None,
+            created_at: now,
+            updated_at: now,
+            version: Version::FIRST,
+        }
+    }
+}
+
 impl Profile {
+    /// The names of the fields that another profile has otherwise.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("username", self.username != other.username),
+            ("first_name", self.first_name != other.first_name),
+            ("last_name", self.last_name != other.last_name),
+            ("language", self.language != other.language),
+            ("preferences", self.preferences != other.preferences),
+        ];
+        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+
     /// The profile with the changes made, or everything that is wrong with them.
     pub fn with(&self, changes: ProfileChanges) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();

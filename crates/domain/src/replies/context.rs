@@ -21,6 +21,11 @@ pub struct ContextWindow {
 /// What the framing of one message costs, at the most, in the chat formats in use.
 const TOKENS_PER_MESSAGE: usize = 8;
 
+/// What so many messages cost beside their texts, at the most.
+pub const fn framing_tokens(messages: usize) -> usize {
+    messages.saturating_mul(TOKENS_PER_MESSAGE)
+}
+
 impl ContextWindow {
     /// Tokens that the prompt may have.
     pub fn prompt_tokens(&self) -> usize {

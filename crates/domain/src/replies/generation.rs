@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::{Price, Usage};
 use crate::{
-    ConversationId, GenerationId, MessageId, UserId,
+    ApiKeyId, ConversationId, GenerationId, MessageId, UserId,
     messages::{Message, MessageStatus, Writing},
 };
 
@@ -23,6 +23,8 @@ use crate::{
 pub struct Generation {
     pub id: GenerationId,
     pub owner: UserId,
+    /// The key that asked for it.
+    pub api_key: Option<ApiKeyId>,
     pub conversation: ConversationId,
     /// The question.
     pub user_message: MessageId,
@@ -283,6 +285,7 @@ mod tests {
         let generation = Generation {
             id: GenerationId::from_uuid(Uuid::from_u128(4)),
             owner: UserId::from_uuid(Uuid::from_u128(5)),
+            api_key: None,
             conversation,
             user_message: question.id,
             message: reply.id,

@@ -1,11 +1,12 @@
 //! Conversations in the database.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use repartee_application::{
     Page, PageRequest,
     ports::{
-        ConversationFilter, ConversationKey, ConversationReference, ConversationRepository,
-        PortError,
+        ChangeKind, ConversationFilter, ConversationKey, ConversationReference,
+        ConversationRepository, Done, NewKey, PortError, UsedKey, Watched,
     },
 };
 use repartee_domain::{
@@ -13,17 +14,22 @@ use repartee_domain::{
     conversations::{Conversation, ConversationStatus, ConversationStatusName, Subject},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, LikeExpr, SimpleExpr},
 };
 
 use super::{
     Database,
     entity::conversation::{Column, Entity, Model},
-    error::database,
+    error::{database, taken},
+    feeds::{Told, telling},
+    idempotency,
     stored::{corrupt, parsed, version},
+    turns,
 };
+
+const UNIQUE: [(&str, &str); 1] = [("id", "id")];
 
 pub struct SeaConversationRepository {
     db: Database,
@@ -37,15 +43,34 @@ impl SeaConversationRepository {
 
 #[async_trait]
 impl ConversationRepository for SeaConversationRepository {
-    async fn insert(&self, conversation: Conversation) -> Result<(), PortError> {
+    async fn insert(
+        &self,
+        conversation: Conversation,
+        key: Option<NewKey>,
+    ) -> Result<Option<UsedKey>, PortError> {
+        let (owner, now) = (conversation.owner, conversation.created_at);
+        let done = Done::Resource(conversation.id.as_uuid());
+        let told = Told::conversation(ChangeKind::ConversationCreated, conversation.id);
         let insert = Entity::insert(Model::from(conversation).into_active_model());
-        self.db
-            .write(move |tx| {
+        let Some(key) = key else {
+            self.write_one(owner, now, told, insert).await?;
+            return Ok(None);
+        };
+        let insert = insert.build(self.db.reader().get_database_backend());
+        idempotency::unless_used(&self.db, owner, &key, now, || {
+            let (insert, its_key) = (insert.clone(), key.clone());
+            self.db.write_telling(owner, Watched::Changes, move |tx| {
                 Box::pin(async move {
-                    insert.exec_without_returning(tx).await.map(drop).map_err(database)
+                    let batch = telling(tx, owner, now, &[told]);
+                    let backend = batch.backend();
+                    let key = idempotency::insertion(backend, owner, &its_key, done, now);
+                    let batch = batch.and(1, insert).and(1, key);
+                    let is_stored = batch.run(tx).await.map_err(taken("conversations", &UNIQUE))?;
+                    if is_stored { Ok(()) } else { Err(PortError::Stale) }
                 })
             })
-            .await
+        })
+        .await
     }
 
     async fn find(
@@ -94,7 +119,12 @@ impl ConversationRepository for SeaConversationRepository {
         }))
     }
 
-    async fn save(&self, conversation: Conversation) -> Result<Conversation, PortError> {
+    async fn save(
+        &self,
+        conversation: Conversation,
+        told: ChangeKind,
+    ) -> Result<Conversation, PortError> {
+        let (owner, now) = (conversation.owner, conversation.updated_at);
         let row = Model::from(conversation.clone());
         let update = Entity::update_many()
             .col_expr(Column::Title, Expr::value(row.title))
@@ -109,30 +139,64 @@ impl ConversationRepository for SeaConversationRepository {
             .filter(Column::OwnerId.eq(row.owner_id))
             .filter(Column::Id.eq(row.id))
             .filter(Column::Version.eq(row.version));
-        let written = self
-            .db
-            .write(move |tx| Box::pin(async move { update.exec(tx).await.map_err(database) }))
-            .await?;
-        match written.rows_affected {
-            0 => Err(PortError::Stale),
-            _ => Ok(Conversation { version: conversation.version.next(), ..conversation }),
-        }
+        let told = Told::conversation(told, conversation.id);
+        self.write_one(owner, now, told, update).await?;
+        Ok(Conversation { version: conversation.version.next(), ..conversation })
     }
 
-    async fn delete(&self, owner: UserId, id: ConversationId) -> Result<bool, PortError> {
+    async fn delete(
+        &self,
+        owner: UserId,
+        id: ConversationId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, PortError> {
         let delete = Entity::delete_many()
             .filter(Column::OwnerId.eq(owner.as_uuid()))
             .filter(Column::Id.eq(id.as_uuid()));
-        let deleted = self
-            .db
-            .write(move |tx| Box::pin(async move { delete.exec(tx).await.map_err(database) }))
-            .await?;
-        Ok(deleted.rows_affected > 0)
+        let told = Told::conversation(ChangeKind::ConversationDeleted, id);
+        let deleted = self.db.write_telling(owner, Watched::Changes, move |tx| {
+            Box::pin(async move {
+                // First, which locks the owner's row in `feeds`.
+                telling(tx, owner, now, &[told]).run(tx).await.map_err(database)?;
+                turns::charge(tx, id, owner).await?;
+                let deleted = delete.exec(tx).await.map_err(database)?;
+                if deleted.rows_affected == 1 { Ok(()) } else { Err(PortError::Stale) }
+            })
+        });
+        match deleted.await {
+            Ok(()) => Ok(true),
+            Err(PortError::Stale) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl SeaConversationRepository {
+    /// Changes one conversation and tells its owner's feed. [`PortError::Stale`], and nothing is
+    /// told, where there is none to change.
+    async fn write_one(
+        &self,
+        owner: UserId,
+        now: DateTime<Utc>,
+        told: Told,
+        write: impl QueryTrait + Send + 'static,
+    ) -> Result<(), PortError> {
+        self.db
+            .write_telling(owner, Watched::Changes, move |tx| {
+                Box::pin(async move {
+                    let batch = telling(tx, owner, now, &[told]);
+                    let write = write.build(batch.backend());
+                    let written = batch.and(1, write).run(tx).await;
+                    let is_written = written.map_err(taken("conversations", &UNIQUE))?;
+                    if is_written { Ok(()) } else { Err(PortError::Stale) }
+                })
+            })
+            .await
     }
 }
 
 /// Every read starts here, so no query can forget whose data it is.
-fn owned_by(owner: UserId) -> Select<Entity> {
+pub(super) fn owned_by(owner: UserId) -> Select<Entity> {
     Entity::find().filter(Column::OwnerId.eq(owner.as_uuid()))
 }
 
@@ -176,6 +240,8 @@ impl From<Conversation> for Model {
                 ConversationStatus::Ended { at } => Some(at),
                 ConversationStatus::Active | ConversationStatus::Archived => None,
             },
+            guest_key_hash: None,
+            expires_at: None,
             created_at: conversation.created_at,
             updated_at: conversation.updated_at,
             version: conversation.version.get().into(),

@@ -4,15 +4,18 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use repartee_application::ports::{DatabaseProbe, PortError, Source};
+use repartee_application::ports::{DatabaseProbe, PortError, Source, Watched};
+use repartee_domain::UserId;
 use repartee_migration::{MigrationStatus, Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::{
+    bell::Bell,
     connection::{Reader, ReaderOf, Transaction, TransactionOf},
     error::database,
+    login_sessions::Endings,
     postgres::Postgres,
     sqlite::Sqlite,
 };
@@ -62,6 +65,8 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     reader: Reader,
+    bell: Bell,
+    endings: Endings,
     kind: Kind,
 }
 
@@ -73,19 +78,24 @@ enum Kind {
 impl Database {
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, DatabaseError> {
         let url = settings.url.expose_secret();
-        let inner = match url.split_once(':').map(|(scheme, _)| scheme) {
+        let (reader, kind) = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
                 let (sqlite, readers) = Sqlite::open(url, settings.max_connections).await?;
-                Inner { reader: Reader(ReaderOf::Sqlite(readers)), kind: Kind::Sqlite(sqlite) }
+                (Reader(ReaderOf::Sqlite(readers)), Kind::Sqlite(sqlite))
             }
             Some("postgres" | "postgresql") => {
                 let (server, pool) = Postgres::open(url, settings.max_connections).await?;
                 let reader = Reader(ReaderOf::Postgres(pool.clone()));
-                Inner { reader, kind: Kind::Postgres { server, pool } }
+                (reader, Kind::Postgres { server, pool })
             }
             _ => return Err(DatabaseError::UnknownScheme),
         };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            reader,
+            bell: Bell::default(),
+            endings: Endings::default(),
+            kind,
+        })))
     }
 
     /// Whether no other process can use this database.
@@ -107,9 +117,53 @@ impl Database {
         T: Send + 'static,
     {
         match &self.0.kind {
-            Kind::Sqlite(sqlite) => sqlite.writer.write(work).await,
+            Kind::Sqlite(sqlite) => sqlite.writer.write(work, || ()).await,
             Kind::Postgres { pool, .. } => write_to(pool, work).await,
         }
+    }
+
+    /// As [`Database::write`], for `work` that tells a user's feed: who watches that is woken once
+    /// it is committed. On SQLite even if the caller went away, for nobody else would do it.
+    pub(super) async fn write_telling<F, T>(
+        &self,
+        owner: UserId,
+        what: Watched,
+        work: F,
+    ) -> Result<T, PortError>
+    where
+        F: for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, PortError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.0.kind {
+            Kind::Sqlite(sqlite) => {
+                let this = self.clone();
+                sqlite.writer.write(work, move || this.announce(owner, what)).await
+            }
+            Kind::Postgres { pool, .. } => {
+                let written = write_to(pool, work).await;
+                if written.is_ok() {
+                    self.announce(owner, what);
+                }
+                written
+            }
+        }
+    }
+
+    fn announce(&self, owner: UserId, what: Watched) {
+        if what == Watched::SessionEnds {
+            // Before anybody is woken: whoever looks then must not see what was remembered.
+            self.0.endings.count();
+        }
+        self.0.bell.announce(owner, what);
+    }
+
+    pub(super) fn endings(&self) -> &Endings {
+        &self.0.endings
+    }
+
+    /// Rings when a user's feed was told something.
+    pub fn bell(&self) -> &Bell {
+        &self.0.bell
     }
 
     /// Applies what is pending. Several processes may do so at once: each step is applied once.

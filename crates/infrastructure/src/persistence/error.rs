@@ -38,7 +38,8 @@ pub(super) fn is_dangling(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
-/// SQLite names the columns of the index that was violated, PostgreSQL its name.
+/// SQLite names the columns of the index that was violated, PostgreSQL its name; of a primary key
+/// that is `…_pkey`.
 fn violated(error: &DbErr, table: &str, columns: &[(&str, &'static str)]) -> Option<&'static str> {
     let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() else { return None };
     columns
@@ -46,6 +47,7 @@ fn violated(error: &DbErr, table: &str, columns: &[(&str, &'static str)]) -> Opt
         .find(|(column, _)| {
             message.contains(&format!("{table}.{column}"))
                 || message.contains(&format!("{table}_{column}_key"))
+                || (*column == "id" && message.contains(&format!("{table}_pkey")))
         })
         .map(|(_, field)| *field)
 }

@@ -1,26 +1,37 @@
 //! Login sessions in the database: a chain of refresh tokens each.
 
+mod devices;
 mod principals;
+mod revoking;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use repartee_application::ports::{
-    LoginSessionRepository, PortError, Principal, StoredRefreshToken,
+use repartee_application::{
+    Page, PageRequest,
+    ports::{
+        Device, LoginSessionRepository, PasswordHash, PortError, Principal, StoredRefreshToken,
+        Watched,
+    },
 };
 use repartee_domain::{
     LoginSessionId, RefreshTokenId, UserId,
     accounts::{LoginSession, RefreshTokenHash},
+    audit::AuditEntry,
 };
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, JoinType, QueryFilter,
     QuerySelect, RelationTrait, UpdateMany,
     sea_query::{Expr, Query},
 };
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use self::principals::Principals;
+pub(super) use self::{
+    principals::{Endings, Principals},
+    revoking::{revoke, tell, tokens_of},
+};
 use super::{
-    Database,
+    Database, audit,
     entity::{
         login_session::{Column, Entity, Model, Relation},
         user,
@@ -31,49 +42,59 @@ use super::{
 
 pub struct SeaLoginSessionRepository {
     db: Database,
-    principals: Principals,
+    principals: Principals<LoginSessionId, Principal>,
 }
 
 impl SeaLoginSessionRepository {
     pub fn new(db: Database) -> Self {
-        Self { db, principals: Principals::default() }
+        let principals = Principals::new(db.endings().clone());
+        Self { db, principals }
     }
 
-    /// Revokes the tokens that are chosen, and those that follow them meanwhile.
-    async fn revoke(
+    /// Revokes the tokens that are chosen, all of one user, and tells their feed.
+    async fn end_tokens(
         &self,
+        owner: UserId,
         tokens: UpdateMany<Entity>,
         now: DateTime<Utc>,
+        entry: AuditEntry,
     ) -> Result<(), PortError> {
-        let revoke = tokens
-            .col_expr(Column::RevokedAt, Expr::value(now))
-            .filter(Column::RevokedAt.is_null());
         let revoked = self
             .db
-            .write(move |tx| {
+            .write_telling(owner, Watched::SessionEnds, move |tx| {
                 Box::pin(async move {
-                    // On PostgreSQL a rotation that was under way adds a token which the statement
-                    // that waited for it cannot see yet. The next one does.
-                    while revoke.clone().exec(tx).await.map_err(database)?.rows_affected > 0 {}
-                    Ok(())
+                    tell(tx, owner, now).await?;
+                    let is_revoked = revoke(tx, tokens, now).await?;
+                    // Where nothing was revoked there is nothing to tell.
+                    if is_revoked { audit::record(tx, entry).await } else { Err(PortError::Stale) }
                 })
             })
             .await;
         // Also where it failed: it may have been committed all the same.
         self.principals.forget();
-        revoked
+        match revoked {
+            Err(PortError::Stale) => Ok(()),
+            revoked => revoked,
+        }
     }
 }
 
 #[async_trait]
 impl LoginSessionRepository for SeaLoginSessionRepository {
-    async fn open(&self, session: LoginSession) -> Result<(), PortError> {
+    async fn open(
+        &self,
+        session: LoginSession,
+        proof: PasswordHash,
+        entry: AuditEntry,
+    ) -> Result<(), PortError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let user = user::Entity::update_many()
                         .col_expr(user::Column::LastLoginAt, Expr::value(session.signed_in_at))
                         .filter(user::Column::Id.eq(session.user.as_uuid()))
+                        .filter(user::Column::PasswordHash.eq(proof.0.expose_secret()))
+                        .filter(user::Column::IsActive.eq(true))
                         .exec(tx)
                         .await
                         .map_err(database)?;
@@ -83,8 +104,8 @@ impl LoginSessionRepository for SeaLoginSessionRepository {
                     Entity::insert(Model::from_session(session, None).into_active_model())
                         .exec_without_returning(tx)
                         .await
-                        .map(drop)
-                        .map_err(database)
+                        .map_err(database)?;
+                    audit::record(tx, entry).await
                 })
             })
             .await
@@ -110,7 +131,12 @@ impl LoginSessionRepository for SeaLoginSessionRepository {
         row.map(StoredRefreshToken::try_from).transpose()
     }
 
-    async fn rotate(&self, spent: RefreshTokenId, next: LoginSession) -> Result<(), PortError> {
+    async fn rotate(
+        &self,
+        spent: RefreshTokenId,
+        next: LoginSession,
+        entry: AuditEntry,
+    ) -> Result<(), PortError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
@@ -129,21 +155,57 @@ impl LoginSessionRepository for SeaLoginSessionRepository {
                     Entity::insert(Model::from_session(next, Some(spent)).into_active_model())
                         .exec_without_returning(tx)
                         .await
-                        .map(drop)
-                        .map_err(database)
+                        .map_err(database)?;
+                    audit::record(tx, entry).await
                 })
             })
             .await
     }
 
-    async fn end(&self, id: LoginSessionId, now: DateTime<Utc>) -> Result<(), PortError> {
+    async fn end(
+        &self,
+        id: LoginSessionId,
+        now: DateTime<Utc>,
+        entry: AuditEntry,
+    ) -> Result<(), PortError> {
+        let owner: Option<Uuid> = Entity::find()
+            .select_only()
+            .column(Column::UserId)
+            .filter(Column::FamilyId.eq(id.as_uuid()))
+            .into_tuple()
+            .one(self.db.reader())
+            .await
+            .map_err(database)?;
+        let Some(owner) = owner else { return Ok(()) };
         let tokens = Entity::update_many().filter(Column::FamilyId.eq(id.as_uuid()));
-        self.revoke(tokens, now).await
+        self.end_tokens(UserId::from_uuid(owner), tokens, now, entry).await
     }
 
-    async fn end_all(&self, user: UserId, now: DateTime<Utc>) -> Result<(), PortError> {
-        let tokens = Entity::update_many().filter(Column::UserId.eq(user.as_uuid()));
-        self.revoke(tokens, now).await
+    async fn end_all(
+        &self,
+        user: UserId,
+        now: DateTime<Utc>,
+        entry: AuditEntry,
+    ) -> Result<(), PortError> {
+        self.end_tokens(user, tokens_of(user, None), now, entry).await
+    }
+
+    async fn devices(
+        &self,
+        owner: UserId,
+        page: PageRequest<LoginSessionId>,
+        now: DateTime<Utc>,
+    ) -> Result<Page<Device, LoginSessionId>, PortError> {
+        devices::list(&self.db, owner, page, now).await
+    }
+
+    async fn is_device_of(
+        &self,
+        owner: UserId,
+        id: LoginSessionId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, PortError> {
+        devices::is_there(&self.db, owner, id, now).await
     }
 
     async fn principal(
@@ -151,7 +213,7 @@ impl LoginSessionRepository for SeaLoginSessionRepository {
         id: LoginSessionId,
         now: DateTime<Utc>,
     ) -> Result<Option<Principal>, PortError> {
-        if let Some(principal) = self.principals.get(id, now) {
+        if let Some(principal) = self.principals.get(&id, now) {
             return Ok(Some(principal));
         }
         let moment = self.principals.now();

@@ -4,28 +4,29 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_application::{
     Order, Page, PageRequest,
-    ports::{ConversationReference, MessageRepository, PortError},
+    ports::{ConversationReference, Done, MessageRepository, NewKey, PortError, UsedKey, Watched},
 };
 use repartee_domain::{
-    ConversationId, GenerationId, MessageId, UserId,
+    ConversationId, GenerationId, MessageId, Reference, UserId,
     conversations::ConversationStatusName,
     messages::{Message, Writing},
     replies::{Cost, Usage},
 };
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationTrait, Select, UpdateMany, sea_query::Expr,
+    QueryTrait, RelationTrait, Select, UpdateMany, sea_query::Expr,
 };
-use uuid::Uuid;
 
 use super::{
-    Database,
+    Database, Transaction,
     conversations::referred_to_by,
     entity::{
         conversation,
         message::{Column, Entity, Model, Relation},
     },
-    error::database,
+    error::{database, is_dangling},
+    feeds::{Told, telling},
+    idempotency,
     stored::{corrupt, number, parsed, version},
 };
 
@@ -68,44 +69,71 @@ impl MessageRepository for SeaMessageRepository {
             .into_iter()
             .map(Message::try_from)
             .collect::<Result<Vec<_>, _>>()?;
-        if messages.is_empty() && !self.exists(owner, conversation).await? {
+        if messages.is_empty() && self.status(owner, conversation).await?.is_none() {
             return Ok(None);
         }
         Ok(Some(Page::of(messages, page.limit, |message| message.id)))
     }
 
-    async fn store(&self, message: Message) -> Result<(), PortError> {
-        let moved = last_message(message.conversation, message.created_at);
-        let insert = Entity::insert(Model::from(message).into_active_model());
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    if moved.exec(tx).await.map_err(database)?.rows_affected == 0 {
-                        return Err(PortError::Stale);
-                    }
-                    insert.exec_without_returning(tx).await.map(drop).map_err(database)
-                })
-            })
+    async fn store(
+        &self,
+        owner: UserId,
+        message: Message,
+        key: Option<NewKey>,
+    ) -> Result<Option<UsedKey>, PortError> {
+        loop {
+            let (this, its_key) = (message.clone(), key.clone());
+            let stored = self.db.write_telling(owner, Watched::Changes, move |tx| {
+                Box::pin(async move { store(tx, owner, this, its_key).await })
+            });
+            let error = match stored.await {
+                Ok(()) => return Ok(None),
+                Err(error @ (PortError::Stale | PortError::Corrupt(_))) => error,
+                Err(error) => return Err(error),
+            };
+            if let Some(NewKey { route, key, .. }) = &key
+                && let Some(used) =
+                    idempotency::used(&self.db, owner, route, key, message.created_at).await?
+            {
+                return Ok(Some(used));
+            }
+            let status = self.status(owner, Reference::Id(message.conversation)).await?;
+            if status.as_deref() != Some(ConversationStatusName::Active.as_str()) {
+                return Err(PortError::Stale);
+            }
+            if let PortError::Corrupt(_) = error {
+                return Err(error);
+            }
+            // What was in the way a moment ago is over.
+        }
+    }
+
+    async fn find(&self, owner: UserId, message: MessageId) -> Result<Option<Message>, PortError> {
+        let row = owned_by(owner)
+            .filter(Column::Id.eq(message.as_uuid()))
+            .one(self.db.reader())
             .await
+            .map_err(database)?;
+        row.map(Message::try_from).transpose()
     }
 }
 
 impl SeaMessageRepository {
-    async fn exists(
+    /// A conversation's status; `None` when it is missing or belongs to someone else.
+    async fn status(
         &self,
         owner: UserId,
         conversation: ConversationReference,
-    ) -> Result<bool, PortError> {
-        let found: Option<Uuid> = conversation::Entity::find()
+    ) -> Result<Option<String>, PortError> {
+        conversation::Entity::find()
             .select_only()
-            .column(conversation::Column::Id)
+            .column(conversation::Column::Status)
             .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
             .filter(referred_to_by(conversation))
             .into_tuple()
             .one(self.db.reader())
             .await
-            .map_err(database)?;
-        Ok(found.is_some())
+            .map_err(database)
     }
 }
 
@@ -116,8 +144,35 @@ pub(super) fn owned_by(owner: UserId) -> Select<Entity> {
         .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
 }
 
+/// All or nothing. [`PortError::Stale`] where something was in the way, and
+/// [`PortError::Corrupt`] where something is missing that the message points at.
+async fn store(
+    tx: &Transaction,
+    owner: UserId,
+    message: Message,
+    key: Option<NewKey>,
+) -> Result<(), PortError> {
+    let (id, conversation, now) = (message.id, message.conversation, message.created_at);
+    let mut batch = telling(tx, owner, now, &[Told::message(conversation, id)]);
+    let backend = batch.backend();
+    let insert = Entity::insert(Model::from(message).into_active_model());
+    batch = batch
+        .and(1, last_message(owner, conversation, now).build(backend))
+        .and(1, insert.build(backend));
+    if let Some(key) = key {
+        batch = batch.and(1, idempotency::insertion(backend, owner, &key, Done::Message(id), now));
+    }
+    match batch.run(tx).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(PortError::Stale),
+        Err(error) if is_dangling(&error) => Err(corrupt(error)),
+        Err(error) => Err(database(error)),
+    }
+}
+
 /// Moves a conversation's last activity, in place, where it takes messages.
 pub(super) fn last_message(
+    owner: UserId,
     conversation: ConversationId,
     at: DateTime<Utc>,
 ) -> UpdateMany<conversation::Entity> {
@@ -125,6 +180,7 @@ pub(super) fn last_message(
         .col_expr(conversation::Column::LastMessageAt, Expr::value(at))
         .col_expr(conversation::Column::LastActivityAt, Expr::value(at))
         .filter(conversation::Column::Id.eq(conversation.as_uuid()))
+        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
         .filter(conversation::Column::Status.eq(ConversationStatusName::Active.as_str()))
 }
 

@@ -1,6 +1,8 @@
 //! Turns in the database: a question, its reply, and the events of the writing.
 
 mod begin;
+mod budget;
+mod cancel;
 mod checkpoints;
 mod encoding;
 mod finish;
@@ -12,10 +14,16 @@ use repartee_application::ports::{
     Checkpoint, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn, Orphan, PastMessage, PortError,
     StoredGeneration, TurnBegun, TurnRepository,
 };
-use repartee_domain::{ConversationId, GenerationId, MessageId, UserId, replies::Generation};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use repartee_domain::{
+    ApiKeyId, ConversationId, GenerationId, MessageId, UserId, replies::Generation,
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::Expr,
+};
 use uuid::Uuid;
 
+pub(super) use self::budget::{charge, forget as forget_budgets};
 use super::{
     Database,
     entity::{
@@ -51,8 +59,17 @@ impl TurnRepository for SeaTurnRepository {
         finish::finish_turn(&self.db, turn).await
     }
 
-    async fn renew_leases(&self, owner: LeaseOwner, until: DateTime<Utc>) -> Result<(), PortError> {
-        leases::renew(&self.db, owner, until).await
+    async fn settle_turn(&self, turn: FinishedTurn, stored_to: u64) -> Result<bool, PortError> {
+        finish::settle_turn(&self.db, turn, stored_to).await
+    }
+
+    async fn renew_leases(
+        &self,
+        owner: LeaseOwner,
+        generations: Vec<GenerationId>,
+        until: DateTime<Utc>,
+    ) -> Result<(), PortError> {
+        leases::renew(&self.db, owner, generations, until).await
     }
 
     async fn orphans(
@@ -72,6 +89,28 @@ impl TurnRepository for SeaTurnRepository {
         begin::running(&self.db, owner, conversation).await
     }
 
+    async fn running_of(&self, owner: UserId) -> Result<Vec<Generation>, PortError> {
+        let rows = begin::running_of(owner)
+            .order_by_asc(Column::CreatedAt)
+            .order_by_asc(Column::Id)
+            .all(self.db.reader())
+            .await
+            .map_err(database)?;
+        Ok(rows.into_iter().map(Generation::from).collect())
+    }
+
+    async fn request_cancel(
+        &self,
+        generation: GenerationId,
+        now: DateTime<Utc>,
+    ) -> Result<(), PortError> {
+        cancel::request(&self.db, generation, now).await
+    }
+
+    async fn cancel_requests(&self, owner: LeaseOwner) -> Result<Vec<GenerationId>, PortError> {
+        cancel::requests(&self.db, owner).await
+    }
+
     async fn orphan(&self, generation: GenerationId) -> Result<Option<Orphan>, PortError> {
         leases::orphan(&self.db, generation).await
     }
@@ -89,7 +128,7 @@ impl TurnRepository for SeaTurnRepository {
         owner: UserId,
         generation: GenerationId,
     ) -> Result<Option<StoredGeneration>, PortError> {
-        let row = owned_by(owner)
+        let row = without_end(owned_by(owner))
             .filter(Column::Id.eq(generation.as_uuid()))
             .one(self.db.reader())
             .await
@@ -132,8 +171,23 @@ impl TurnRepository for SeaTurnRepository {
 }
 
 /// Every read starts here, so no query can forget whose data it is.
-fn owned_by(owner: UserId) -> Select<Entity> {
+pub(super) fn owned_by(owner: UserId) -> Select<Entity> {
     Entity::find().filter(Column::OwnerId.eq(owner.as_uuid()))
+}
+
+/// The same without their terminal events, which are as long as the replies.
+pub(super) fn without_end(rows: Select<Entity>) -> Select<Entity> {
+    let is_short = |column: &Column| !matches!(column, Column::TerminalEvent);
+    rows.select_only()
+        .columns(Column::iter().filter(is_short))
+        .column_as(Expr::cust("NULL"), Column::TerminalEvent.as_str())
+}
+
+/// A stored generation that is over, with its last event; `None` while it runs.
+pub(super) fn ended(mut row: Model) -> Result<Option<(Generation, LoggedEvent)>, PortError> {
+    let end = (row.last_seq, row.terminal_kind.take(), row.terminal_event.take());
+    let terminal = checkpoints::terminal(GenerationId::from_uuid(row.id), end)?;
+    Ok(terminal.map(|terminal| (row.into(), terminal)))
 }
 
 impl From<Model> for Generation {
@@ -141,6 +195,7 @@ impl From<Model> for Generation {
         Self {
             id: GenerationId::from_uuid(row.id),
             owner: UserId::from_uuid(row.owner_id),
+            api_key: row.api_key_id.map(ApiKeyId::from_uuid),
             conversation: ConversationId::from_uuid(row.conversation_id),
             user_message: MessageId::from_uuid(row.user_message_id),
             message: MessageId::from_uuid(row.message_id),

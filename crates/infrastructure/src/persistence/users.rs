@@ -1,21 +1,30 @@
 //! Users in the database.
 
+mod change;
+mod directory;
+mod make;
+mod password;
+mod prefix;
+
 use async_trait::async_trait;
 use repartee_application::ports::{
-    Credentials, LoginName, PasswordHash, PortError, UserRepository,
+    Credentials, LoginName, PasswordChange, PasswordHash, PortError, UserRepository,
 };
 use repartee_domain::{
     UserId,
-    accounts::{Email, LoginSession, Profile, User, Username},
+    accounts::{Email, LoginSession, Profile, Role, User, Username},
+    audit::AuditEntry,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, QueryTrait, sea_query::Expr,
+    QuerySelect, QueryTrait,
+    sea_query::{Expr, SimpleExpr},
 };
 use secrecy::ExposeSecret;
 
+pub use self::directory::SeaUserDirectory;
 use super::{
-    Database,
+    Database, audit,
     entity::{
         login_session,
         user::{Column, Entity, Model},
@@ -44,6 +53,7 @@ impl UserRepository for SeaUserRepository {
         user: &User,
         password: &PasswordHash,
         session: Option<LoginSession>,
+        entry: AuditEntry,
     ) -> Result<(), PortError> {
         let user = row(user, password);
         let session = session.map(|session| login_session::Model::from_session(session, None));
@@ -57,7 +67,8 @@ impl UserRepository for SeaUserRepository {
                         let insert = login_session::Entity::insert(session.into_active_model());
                         statements.push(insert.build(backend));
                     }
-                    tx.execute_all(statements).await.map(drop).map_err(taken(TABLE, &UNIQUE))
+                    tx.execute_all(statements).await.map_err(taken(TABLE, &UNIQUE))?;
+                    audit::record(tx, entry).await
                 })
             })
             .await
@@ -73,7 +84,12 @@ impl UserRepository for SeaUserRepository {
             LoginName::Email(email) => Column::Email.eq(email.as_str()),
             LoginName::Username(name) => Column::UsernameKey.eq(name.key()),
         };
-        let row = Entity::find().filter(is_named).one(self.db.reader()).await.map_err(database)?;
+        let row = Entity::find()
+            .filter(is_named)
+            .filter(is_somebody())
+            .one(self.db.reader())
+            .await
+            .map_err(database)?;
         row.map(|mut row| {
             let password = PasswordHash(std::mem::take(&mut row.password_hash).into());
             Ok(Credentials { user: row.try_into()?, password })
@@ -81,7 +97,7 @@ impl UserRepository for SeaUserRepository {
         .transpose()
     }
 
-    async fn save(&self, user: User) -> Result<User, PortError> {
+    async fn save(&self, user: User, entry: AuditEntry) -> Result<User, PortError> {
         let profile = user.profile.clone();
         let update = Entity::update_many()
             .col_expr(
@@ -100,16 +116,18 @@ impl UserRepository for SeaUserRepository {
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .filter(Column::Id.eq(user.id.as_uuid()))
             .filter(Column::Version.eq(i64::from(user.version.get())));
-        let written = self
-            .db
+        self.db
             .write(move |tx| {
-                Box::pin(async move { update.exec(tx).await.map_err(taken(TABLE, &UNIQUE)) })
+                Box::pin(async move {
+                    let updated = update.exec(tx).await.map_err(taken(TABLE, &UNIQUE))?;
+                    match updated.rows_affected {
+                        0 => Err(PortError::Stale),
+                        _ => audit::record(tx, entry).await,
+                    }
+                })
             })
             .await?;
-        match written.rows_affected {
-            0 => Err(PortError::Stale),
-            _ => Ok(User { version: user.version.next(), ..user }),
-        }
+        Ok(User { version: user.version.next(), ..user })
     }
 
     async fn rehash(
@@ -129,10 +147,19 @@ impl UserRepository for SeaUserRepository {
             .await
     }
 
+    async fn change_password(
+        &self,
+        change: PasswordChange,
+        entry: AuditEntry,
+    ) -> Result<(), PortError> {
+        password::change(&self.db, change, entry).await
+    }
+
     async fn is_empty(&self) -> Result<bool, PortError> {
         let any: Option<uuid::Uuid> = Entity::find()
             .select_only()
             .column(Column::Id)
+            .filter(is_somebody())
             .into_tuple()
             .one(self.db.reader())
             .await
@@ -141,7 +168,12 @@ impl UserRepository for SeaUserRepository {
     }
 }
 
-fn row(user: &User, password: &PasswordHash) -> Model {
+/// Guests own conversations; they have no account.
+fn is_somebody() -> SimpleExpr {
+    Column::Role.ne(Role::Guest.as_str())
+}
+
+pub(super) fn row(user: &User, password: &PasswordHash) -> Model {
     let Profile { username, first_name, last_name, language, preferences } = user.profile.clone();
     Model {
         id: user.id.as_uuid(),

@@ -1,45 +1,46 @@
-//! Access tokens: JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA256.
+//! Access tokens: JSON Web Tokens in the profile of RFC 9068.
 
+mod key;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use repartee_application::ports::{AccessClaims, PortError, TokenSigner};
-use repartee_domain::{LoginSessionId, UserId, accounts::RefreshTokenHash};
-use secrecy::{ExposeSecret, SecretString};
+use jsonwebtoken::Header;
+use repartee_application::ports::{
+    AccessClaims, Holder, NameHash, PortError, PublicKey, SecretHash, TokenSigner,
+};
+use repartee_domain::{ApiKeyId, LoginSessionId, UserId, accounts::RefreshTokenHash};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 use uuid::Uuid;
 
-/// RFC 7518, 3.2: a key at least as long as the hash. Bytes.
-const MIN_SECRET: usize = 32;
+pub(super) use self::key::{CheckingKey, media_type, plain_header};
+pub use self::key::{KeyError, SigningKey};
+
 /// RFC 9068, 2.1.
 const TYPE: &str = "at+jwt";
 /// How far two clocks may be apart. Seconds.
-const LEEWAY: i64 = 30;
-/// Ours have about 400 bytes; nothing longer is worth parsing.
-const MAX_TOKEN: usize = 4096;
+pub(super) const LEEWAY: i64 = 30;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct JwtSettings {
-    /// At least 32 bytes.
-    pub secret: SecretString,
+    /// Signs, and checks.
+    pub key: SigningKey,
+    /// Check what they signed before the key was changed.
+    pub previous_keys: Vec<SigningKey>,
     /// `iss`.
     pub issuer: String,
     /// `aud`.
     pub audience: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the secret for access tokens must have at least {MIN_SECRET} bytes")]
-pub struct WeakSecret;
-
 /// Signs and checks access tokens.
-#[derive(Clone)]
 pub struct JwtSigner {
-    signing_key: EncodingKey,
-    checking_key: DecodingKey,
+    key: SigningKey,
     header: Header,
-    validation: Validation,
+    /// The one in use first.
+    public_keys: Vec<PublicKey>,
+    checking_keys: Vec<CheckingKey>,
     issuer: String,
     audience: String,
 }
@@ -54,41 +55,50 @@ struct Claims {
     nbf: i64,
     jti: Uuid,
     /// The login session, under the name that `OpenID` Connect Front-Channel Logout 1.0 gives it.
-    sid: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
+    /// The key, in a token without a login session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 impl JwtSigner {
-    /// # Errors
-    /// When the secret is shorter than 32 bytes.
-    pub fn new(settings: JwtSettings) -> Result<Self, WeakSecret> {
-        let secret = settings.secret.expose_secret().as_bytes();
-        if secret.len() < MIN_SECRET {
-            return Err(WeakSecret);
-        }
-        Ok(Self {
-            signing_key: EncodingKey::from_secret(secret),
-            checking_key: DecodingKey::from_secret(secret),
-            header: Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) },
-            validation: signature_only(),
-            issuer: settings.issuer,
-            audience: settings.audience,
-        })
+    pub fn new(settings: JwtSettings) -> Self {
+        let JwtSettings { key, previous_keys, issuer, audience } = settings;
+        let keys = || [&key].into_iter().chain(&previous_keys);
+        let public_keys: Vec<_> = keys().filter_map(SigningKey::public).cloned().collect();
+        let checking_keys = keys().filter_map(SigningKey::checking).collect();
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: key.public().map(|public| public.id.clone()),
+            ..Header::new(key.algorithm())
+        };
+        Self { key, header, public_keys, checking_keys, issuer, audience }
     }
-}
 
-/// The library looks at algorithm and signature; it would read the machine's clock for the rest.
-fn signature_only() -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
+    /// A JWS in its compact form (RFC 7515, 7.1).
+    fn encode(&self, claims: &Claims) -> Result<String, PortError> {
+        let part = |part: Result<Vec<u8>, serde_json::Error>| {
+            let part = part.map_err(|error| PortError::Unavailable(error.into()))?;
+            Ok::<_, PortError>(BASE64.encode(part))
+        };
+        let header = part(serde_json::to_vec(&self.header))?;
+        let message = format!("{header}.{}", part(serde_json::to_vec(claims))?);
+        let signature = self.key.sign(message.as_bytes());
+        let signature = signature.map_err(|error| PortError::Unavailable(error.into()))?;
+        Ok(format!("{message}.{}", BASE64.encode(signature)))
+    }
 }
 
 impl TokenSigner for JwtSigner {
     fn sign(&self, claims: &AccessClaims) -> Result<SecretString, PortError> {
         let issued_at = claims.issued_at.timestamp();
+        let (sid, client_id, scope) = match claims.holder {
+            Holder::Session(session) => (Some(session.as_uuid()), None, None),
+            Holder::Key { id, scopes } => (None, Some(id.as_uuid()), Some(scopes.to_string())),
+        };
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
@@ -97,55 +107,66 @@ impl TokenSigner for JwtSigner {
             iat: issued_at,
             nbf: issued_at,
             jti: claims.token,
-            sid: claims.session.as_uuid(),
+            sid,
+            client_id,
+            scope,
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing_key)
-            .map(SecretString::from)
-            .map_err(|error| PortError::Unavailable(error.into()))
+        self.encode(&claims).map(SecretString::from)
     }
 
     fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<AccessClaims> {
-        if token.len() > MAX_TOKEN {
-            return None;
-        }
-        let token =
-            jsonwebtoken::decode::<Claims>(token, &self.checking_key, &self.validation).ok()?;
-        let claims = token.claims;
+        let header = plain_header(token)?;
+        // A key without a name checks tokens that name none; no other is tried.
+        let key = self.checking_keys.iter().find(|key| key.id == header.kid)?;
+        let claims: Claims = key.open(token)?;
         let now = now.timestamp();
-        let is_good = is_plain_access_token(&token.header)
+        let is_good = media_type(&header).as_deref() == Some(TYPE)
             && claims.iss == self.issuer
             && claims.aud == self.audience
             && now < claims.exp.saturating_add(LEEWAY)
             && now >= claims.nbf.max(claims.iat).saturating_sub(LEEWAY);
-        is_good.then_some(AccessClaims {
+        if !is_good {
+            return None;
+        }
+        Some(AccessClaims {
             user: UserId::from_uuid(claims.sub),
-            session: LoginSessionId::from_uuid(claims.sid),
+            holder: claims.holder()?,
             token: claims.jti,
             issued_at: DateTime::from_timestamp_secs(claims.iat)?,
             expires_at: DateTime::from_timestamp_secs(claims.exp)?,
         })
     }
 
+    fn public_keys(&self) -> Vec<PublicKey> {
+        self.public_keys.clone()
+    }
+
     fn hash_refresh_token(&self, token: &str) -> RefreshTokenHash {
         RefreshTokenHash(Sha256::digest(token).into())
     }
+
+    fn hash_name(&self, name: &str) -> NameHash {
+        NameHash(Sha256::digest(name).into())
+    }
+
+    fn hash_secret(&self, secret: &str) -> SecretHash {
+        SecretHash(Sha256::digest(secret).into())
+    }
 }
 
-/// No token for something else, none that brings or names a key of its own, and none that says
-/// it has to be understood in some other way.
-fn is_plain_access_token(header: &Header) -> bool {
-    let has_type = header.typ.as_deref().is_some_and(|typ| {
-        let typ = typ.to_ascii_lowercase();
-        typ.strip_prefix("application/").unwrap_or(&typ) == TYPE
-    });
-    let brings_key = header.jku.is_some()
-        || header.jwk.is_some()
-        || header.x5u.is_some()
-        || header.x5c.is_some()
-        || header.x5t.is_some()
-        || header.x5t_s256.is_some();
-    let is_special = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
-    has_type && !brings_key && !is_special
+impl Claims {
+    /// A login session or a key, never both.
+    fn holder(&self) -> Option<Holder> {
+        match (self.sid, self.client_id, &self.scope) {
+            (Some(session), None, None) => {
+                Some(Holder::Session(LoginSessionId::from_uuid(session)))
+            }
+            (None, Some(id), Some(scope)) => {
+                Some(Holder::Key { id: ApiKeyId::from_uuid(id), scopes: scope.parse().ok()? })
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,16 @@ use repartee_application::ports::{PasswordCheck, PasswordHash, PasswordHasher, P
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
+use super::pbkdf2::Pbkdf2Hash;
+
 /// KiB. This and the two below are OWASP's recommendation.
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// What an imported hash may cost at most, for whoever logs in makes the server pay it.
+const MOST_MEMORY: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 20;
+const MOST_LANES: u32 = 16;
 /// Bytes.
 const OUTPUT: usize = 32;
 /// What a password without a hash is hashed with. The result is thrown away.
@@ -73,6 +79,10 @@ impl PasswordHasher for Argon2Hasher {
             .await?
             .map_err(unavailable)
     }
+
+    fn can_verify(&self, hash: &PasswordHash) -> bool {
+        read(hash).is_some()
+    }
 }
 
 fn unavailable(error: impl Into<Source>) -> PortError {
@@ -87,41 +97,62 @@ fn argon2() -> Result<Argon2<'static>, argon2::Error> {
 /// Hashes exactly once, whatever there is to compare with.
 fn check(password: &[u8], hash: Option<&PasswordHash>) -> Result<PasswordCheck, argon2::Error> {
     let argon2 = argon2()?;
-    let Some(stored) = hash.and_then(read) else {
-        argon2.hash_password_into(password, &NO_SALT, &mut [0; OUTPUT])?;
-        return Ok(PasswordCheck::Differs);
+    let stored = hash.filter(|hash| !hash.is_none()).and_then(|hash| {
+        let stored = read(hash);
+        if stored.is_none() {
+            // Whoever logs in is told what a wrong password is told: another answer would say that
+            // the account exists, and its owner can reset the password.
+            tracing::error!("a stored password hash cannot be read: its owner cannot log in");
+        }
+        stored
+    });
+    let (matches, is_outdated) = match stored {
+        None => {
+            argon2.hash_password_into(password, &NO_SALT, &mut [0; OUTPUT])?;
+            (false, false)
+        }
+        Some(Stored::Pbkdf2(imported)) => (imported.matches(password), true),
+        Some(Stored::Argon2(own)) => {
+            (argon2.verify_password(password, &own.phc).is_ok(), own.is_outdated())
+        }
     };
-    Ok(match argon2.verify_password(password, &stored.phc) {
-        Ok(()) if stored.is_outdated() => PasswordCheck::MatchesOutdated,
-        Ok(()) => PasswordCheck::Matches,
-        Err(_) => PasswordCheck::Differs,
+    Ok(match (matches, is_outdated) {
+        (true, false) => PasswordCheck::Matches,
+        (true, true) => PasswordCheck::MatchesOutdated,
+        (false, _) => PasswordCheck::Differs,
     })
 }
 
 /// A stored hash that a password can be compared with.
-struct Stored {
+enum Stored {
+    Argon2(Box<Argon2Hash>),
+    Pbkdf2(Pbkdf2Hash),
+}
+
+struct Argon2Hash {
     phc: phc::PasswordHash,
     params: Params,
 }
 
-/// `None` for a hash that nothing can match. Whoever logs in is told what a wrong password is
-/// told: another answer would say that the account exists, and its owner can reset the password.
+/// `None` for a hash that nothing can match.
 fn read(hash: &PasswordHash) -> Option<Stored> {
-    let stored = phc::PasswordHash::new(hash.0.expose_secret()).ok().and_then(|phc| {
-        let usable = phc.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN)
-            && phc.hash.is_some()
-            && Algorithm::try_from(phc.algorithm.as_str()).is_ok()
-            && phc.version.is_none_or(|version| Version::try_from(version).is_ok());
-        let params = Params::try_from(&phc).ok()?;
-        usable.then_some(Stored { phc, params })
-    });
-    if stored.is_none() {
-        tracing::error!("a stored password hash cannot be read: its owner cannot log in");
+    let text = hash.0.expose_secret();
+    if let Some(imported) = Pbkdf2Hash::parse(text) {
+        return Some(Stored::Pbkdf2(imported));
     }
-    stored
+    let phc = phc::PasswordHash::new(text).ok()?;
+    let usable = phc.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN)
+        && phc.hash.is_some()
+        && Algorithm::try_from(phc.algorithm.as_str()).is_ok()
+        && phc.version.is_none_or(|version| Version::try_from(version).is_ok());
+    let params = Params::try_from(&phc).ok()?;
+    let is_bearable = params.m_cost() <= MOST_MEMORY
+        && params.t_cost() <= MOST_PASSES
+        && params.p_cost() <= MOST_LANES;
+    (usable && is_bearable).then_some(Stored::Argon2(Box::new(Argon2Hash { phc, params })))
 }
 
-impl Stored {
+impl Argon2Hash {
     /// Whether it was made with less than is asked today.
     fn is_outdated(&self) -> bool {
         self.phc.algorithm != Algorithm::Argon2id.ident()
@@ -142,6 +173,9 @@ mod tests {
     use super::*;
 
     const PASSWORD: &str = "tr0ubadour";
+    /// From passlib's documentation.
+    const PBKDF2_OF_PASSWORD: &str =
+        "$pbkdf2-sha256$6400$.6UI/S.nXIk8jcbdHx3Fhg$98jZicV16ODfEsEZeYPGHU3kbrUrvUEXOPimVSQDD44";
 
     fn weak(algorithm: Algorithm, version: Version, params: Params) -> PasswordHash {
         let hash = Argon2::new(algorithm, version, params).hash_password(PASSWORD.as_bytes());
@@ -213,11 +247,24 @@ mod tests {
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaGhhc2g",
             "$argon2id$v=18$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
             "$argon2id$v=19$m=x$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$argon2id$v=19$m=19456,t=21,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$argon2id$v=19$m=262145,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$pbkdf2-sha256$1000$c2FsdA$aGFzaA",
+            "!",
             "$scrypt$ln=16,r=8,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
         ] {
             let hash = PasswordHash(corrupt.into());
+            assert!(!Argon2Hasher::default().can_verify(&hash), "{corrupt}");
             assert_eq!(verify(PASSWORD, Some(hash)).await, PasswordCheck::Differs, "{corrupt}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_imported_hash_matches_and_is_to_be_replaced() {
+        let hash = PasswordHash(PBKDF2_OF_PASSWORD.into());
+        assert!(Argon2Hasher::default().can_verify(&hash));
+        assert_eq!(verify("password", Some(hash.clone())).await, PasswordCheck::MatchesOutdated);
+        assert_eq!(verify("Password", Some(hash)).await, PasswordCheck::Differs);
     }
 
     #[tokio::test]

@@ -17,7 +17,8 @@ use repartee_domain::{
 use crate::{
     databases::{TestDatabase, on_both_databases},
     fixtures::{
-        at, conversation, conversation_id, deltas, finished, generation_id, said, turn, user_id,
+        NOW, UPDATED, at, conversation, conversation_id, deltas, finished, generation_id, said,
+        turn, user_id,
     },
 };
 
@@ -66,8 +67,8 @@ async fn a_stranger_sees_nothing(db: &TestDatabase) {
     let filter = ConversationFilter::default();
     assert_eq!(conversations.find(user_id(2), stolen.id.into()).await.unwrap(), None);
     assert!(conversations.list(user_id(2), filter, page(9, None)).await.unwrap().items.is_empty());
-    assert!(!conversations.delete(user_id(2), stolen.id).await.unwrap());
-    assert!(matches!(conversations.save(stolen).await, Err(PortError::Stale)));
+    assert!(!conversations.delete(user_id(2), stolen.id, NOW).await.unwrap());
+    assert!(matches!(conversations.save(stolen, UPDATED).await, Err(PortError::Stale)));
     assert_eq!(
         conversations.find(user_id(1), conversation_id(1).into()).await.unwrap(),
         Some(conversation(1, 1))
@@ -77,9 +78,9 @@ async fn a_stranger_sees_nothing(db: &TestDatabase) {
 async fn the_newest_activity_comes_first(db: &TestDatabase) {
     db.with_user(1).await;
     for n in 1..=3 {
-        db.conversations().insert(conversation(n, 1)).await.unwrap();
+        db.conversations().insert(conversation(n, 1), None).await.unwrap();
     }
-    db.messages().store(said(1, 2, "Hello")).await.unwrap();
+    db.messages().store(user_id(1), said(1, 2, "Hello"), None).await.unwrap();
 
     let titles = titles(db, ConversationFilter::default()).await;
 
@@ -92,7 +93,7 @@ async fn pages_stay_in_place_while_rows_are_added(db: &TestDatabase) {
         // Two have the same instant.
         let mut conversation = conversation(n, 1);
         conversation.created_at = at(i64::from(n / 2));
-        db.conversations().insert(conversation).await.unwrap();
+        db.conversations().insert(conversation, None).await.unwrap();
     }
     let (mut seen, mut after) = (Vec::new(), None);
     for added in 10.. {
@@ -103,7 +104,7 @@ async fn pages_stay_in_place_while_rows_are_added(db: &TestDatabase) {
         after = Some(next);
         let mut newer = conversation(added, 1);
         newer.created_at = at(100);
-        db.conversations().insert(newer).await.unwrap();
+        db.conversations().insert(newer, None).await.unwrap();
     }
 
     assert_eq!(seen, [5, 4, 3, 2, 1].map(conversation_id));
@@ -119,7 +120,7 @@ async fn a_list_is_filtered_by_status(db: &TestDatabase) {
     ];
     for (n, status) in (1..).zip(states) {
         let conversation = Conversation { status, ..conversation(n, 1) };
-        db.conversations().insert(conversation).await.unwrap();
+        db.conversations().insert(conversation, None).await.unwrap();
     }
     let with = |statuses| titles(db, ConversationFilter { statuses, title: None });
 
@@ -135,11 +136,11 @@ async fn a_title_is_searched_as_it_is_written_without_regard_to_case(db: &TestDa
     for (n, title) in (1..).zip(written) {
         let mut conversation = conversation(n, 1);
         conversation.subject.title = Some(title.into());
-        db.conversations().insert(conversation).await.unwrap();
+        db.conversations().insert(conversation, None).await.unwrap();
     }
     let mut untitled = conversation(9, 1);
     untitled.subject.title = None;
-    db.conversations().insert(untitled).await.unwrap();
+    db.conversations().insert(untitled, None).await.unwrap();
 
     for (part, found) in [
         ("0%", vec!["50% off_ers"]),
@@ -165,7 +166,7 @@ async fn a_conversation_is_saved_with_the_next_version(db: &TestDatabase) {
     changed.status = ConversationStatus::Ended { at: at(4) };
     changed.updated_at = at(4);
 
-    let saved = db.conversations().save(changed.clone()).await.unwrap();
+    let saved = db.conversations().save(changed.clone(), UPDATED).await.unwrap();
 
     changed.version = Version::new(2);
     assert_eq!(saved, changed);
@@ -180,7 +181,7 @@ async fn saving_does_not_undo_what_a_turn_did(db: &TestDatabase) {
     let read = conversation(1, 1);
     db.turns().begin_turn(turn(1, 1)).await.unwrap();
 
-    db.conversations().save(read).await.unwrap();
+    db.conversations().save(read, UPDATED).await.unwrap();
 
     let found = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
     assert_eq!(found.unwrap().last_message_at, Some(at(2)));
@@ -188,9 +189,9 @@ async fn saving_does_not_undo_what_a_turn_did(db: &TestDatabase) {
 
 async fn the_second_of_two_writers_is_told_its_copy_is_stale(db: &TestDatabase) {
     db.with_conversation(1).await;
-    db.conversations().save(conversation(1, 1)).await.unwrap();
+    db.conversations().save(conversation(1, 1), UPDATED).await.unwrap();
 
-    let lost = db.conversations().save(conversation(1, 1)).await;
+    let lost = db.conversations().save(conversation(1, 1), UPDATED).await;
 
     assert!(matches!(lost, Err(PortError::Stale)));
 }
@@ -199,11 +200,11 @@ async fn deleting_takes_everything_with_it(db: &TestDatabase) {
     let turn = db.with_turn(1).await;
     db.turns().checkpoint(vec![deltas(1, 1, 3)]).await.unwrap();
     db.with_conversation(2).await;
-    db.messages().store(said(9, 2, "Hello")).await.unwrap();
+    db.messages().store(user_id(2), said(9, 2, "Hello"), None).await.unwrap();
 
-    assert!(db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap());
+    assert!(db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap());
 
-    assert!(!db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap());
+    assert!(!db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap());
     for (table, left) in
         [("conversations", 1), ("messages", 1), ("generations", 0), ("generation_checkpoints", 0)]
     {

@@ -2,17 +2,26 @@
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use futures::FutureExt;
-use repartee_infrastructure::persistence::{
-    Database, DatabaseSettings, SeaConversationRepository, SeaLoginSessionRepository,
-    SeaMessageRepository, SeaTurnRepository, SeaUserRepository,
+use repartee_infrastructure::{
+    persistence::{
+        Database, DatabaseSettings, SeaAuditLog, SeaAuditRecorder, SeaConversationRepository,
+        SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
+        SeaLoginFailureRepository, SeaLoginSessionRepository, SeaMessageRepository,
+        SeaTicketRepository, SeaTurnRepository, SeaUserDirectory, SeaUserRepository,
+    },
+    system::TrackedSpawner,
 };
 use sea_orm::ConnectionTrait;
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 /// Makes a test on each database of an `async fn(&TestDatabase)` in the same module.
 macro_rules! on_both_databases {
@@ -39,6 +48,7 @@ pub(crate) use on_both_databases;
 /// A database with its schema.
 pub(crate) struct TestDatabase {
     pub(crate) db: Database,
+    pub(crate) tasks: TrackedSpawner,
     server: Server,
 }
 
@@ -59,12 +69,13 @@ impl TestDatabase {
     async fn migrated(server: Server) -> Self {
         let db = server.connect().await;
         db.migrate_up().await.unwrap();
-        Self { db, server }
+        Self { db, tasks: TrackedSpawner::new(Handle::current()), server }
     }
 
     /// Runs a test, and leaves nothing behind however it ends.
     pub(crate) async fn run(self, test: impl AsyncFnOnce(&Self)) {
         let result = AssertUnwindSafe(test(&self)).catch_unwind().await;
+        self.tasks.close_and_wait().await;
         self.db.close().await.unwrap();
         self.server.remove().await;
         if let Err(panic) = result {
@@ -93,11 +104,53 @@ impl TestDatabase {
         SeaTurnRepository::new(self.db.clone())
     }
 
-    pub(crate) async fn execute(&self, sql: &'static str) {
+    pub(crate) fn feed(&self) -> SeaFeedLog {
+        SeaFeedLog::new(self.db.clone(), Arc::new(self.tasks.clone()))
+    }
+
+    pub(crate) fn guests(&self) -> SeaGuestRepository {
+        SeaGuestRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn keys(&self) -> SeaIdempotencyKeys {
+        SeaIdempotencyKeys::new(self.db.clone())
+    }
+
+    pub(crate) fn audit_log(&self) -> SeaAuditLog {
+        SeaAuditLog::new(self.db.clone())
+    }
+
+    pub(crate) fn audit_recorder(&self) -> SeaAuditRecorder {
+        SeaAuditRecorder::new(self.db.clone())
+    }
+
+    pub(crate) fn failures(&self) -> SeaLoginFailureRepository {
+        SeaLoginFailureRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn links(&self) -> SeaLinkRepository {
+        SeaLinkRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn directory(&self) -> SeaUserDirectory {
+        SeaUserDirectory::new(self.db.clone())
+    }
+
+    pub(crate) fn tickets(&self) -> SeaTicketRepository {
+        SeaTicketRepository::new(self.db.clone())
+    }
+
+    /// Another handle on the same database, as good as another process. PostgreSQL only.
+    pub(crate) async fn elsewhere(&self) -> Database {
+        self.server.connect().await
+    }
+
+    pub(crate) async fn execute(&self, sql: impl Into<String>) {
+        let sql = sql.into();
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.execute_unprepared(sql).await.unwrap();
+                    tx.execute_unprepared(&sql).await.unwrap();
                     Ok(())
                 })
             })

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use repartee_application::ports::{
-    Checkpoint, ConversationRepository, EventKind, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn,
-    PasswordHash, TurnBegun, TurnRepository, UserRepository,
+    ChangeKind, Checkpoint, ConversationRepository, EventKind, FinishedTurn, LeaseOwner,
+    LoggedEvent, NewKey, NewTurn, PasswordHash, SecretHash, TurnBegun, TurnBudget, TurnRepository,
+    UserRepository,
 };
 use repartee_domain::{
     ConversationId, GenerationId, LoginSessionId, MessageId, RefreshTokenId, Text, UserId, Version,
     accounts::{Email, LoginSession, Profile, RefreshTokenHash, Role, User, Username},
+    audit::{Action, AuditActor, AuditEntry},
     conversations::{Conversation, Subject},
     messages::{Message, MessageRole},
     replies::{FinishReason, Generation, Outcome, Price, Usage, Written},
@@ -21,11 +23,18 @@ use crate::databases::TestDatabase;
 
 pub(crate) const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_123_456_000);
 pub(crate) const HERE: LeaseOwner = LeaseOwner(Uuid::from_u128(0xa));
+/// What a saved conversation is told as, where it does not matter.
+pub(crate) const UPDATED: ChangeKind = ChangeKind::ConversationUpdated;
 pub(crate) const ELSEWHERE: LeaseOwner = LeaseOwner(Uuid::from_u128(0xb));
 
 /// Seconds after [`NOW`].
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     NOW + TimeDelta::seconds(seconds)
+}
+
+/// What the audit log is told, where it does not matter what.
+pub(crate) fn entry() -> AuditEntry {
+    AuditEntry::new(AuditActor::System, Action::LoggedIn, NOW)
 }
 
 pub(crate) fn user_id(n: u32) -> UserId {
@@ -145,13 +154,32 @@ pub(crate) fn turn(n: u32, conversation: u32) -> NewTurn {
     let generation = Generation {
         id,
         owner: user_id(conversation),
+        api_key: None,
         conversation: conversation_id(conversation),
         user_message: question.id,
         message: reply.id,
         model: "small".into(),
         created_at: now,
     };
-    NewTurn { question, reply, generation, lease_owner: HERE, lease_until: at(15) }
+    NewTurn {
+        question,
+        reply,
+        generation,
+        lease_owner: HERE,
+        lease_until: at(15),
+        key: None,
+        most_running: 100,
+        budget: TurnBudget::default(),
+        expires_at: None,
+    }
+}
+
+pub(crate) fn key(name: &str, expires_at: DateTime<Utc>) -> NewKey {
+    NewKey { route: "send", key: name.into(), fingerprint: [3; 32], expires_at }
+}
+
+pub(crate) fn secret_hash(n: u8) -> SecretHash {
+    SecretHash([n; 32])
 }
 
 pub(crate) fn event(n: u32, seq: u64, kind: EventKind, data: &str) -> Arc<LoggedEvent> {
@@ -185,13 +213,13 @@ pub(crate) fn finished(turn: &NewTurn, last_seq: u64, unsaved: Option<Checkpoint
 
 impl TestDatabase {
     pub(crate) async fn with_user(&self, n: u32) {
-        self.users().register(&user(n), &password("hash"), None).await.unwrap();
+        self.users().register(&user(n), &password("hash"), None, entry()).await.unwrap();
     }
 
     /// A user with a conversation of the same number.
     pub(crate) async fn with_conversation(&self, n: u32) {
         self.with_user(n).await;
-        self.conversations().insert(conversation(n, n)).await.unwrap();
+        self.conversations().insert(conversation(n, n), None).await.unwrap();
     }
 
     /// Turn `n` begun, in the conversation of user `n`.

@@ -1,6 +1,6 @@
 //! The contract of `TurnRepository`: replies whose process went away.
 
-use repartee_application::ports::{NewTurn, Orphan, TurnRepository};
+use repartee_application::ports::{NewTurn, Orphan, PortError, TurnRepository};
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
@@ -9,7 +9,8 @@ use crate::{
 
 on_both_databases!(
     an_orphan_comes_with_what_was_written,
-    a_living_process_keeps_its_replies,
+    a_lease_that_ran_out_is_told_whoever_held_it,
+    nothing_is_settled_that_somebody_still_writes,
     a_renewed_lease_keeps_a_reply_from_others,
     the_oldest_orphans_come_first,
     a_reply_that_is_over_is_no_orphan,
@@ -49,11 +50,31 @@ async fn an_orphan_comes_with_what_was_written(db: &TestDatabase) {
     assert_eq!((one.reply, one.text, one.last_seq), (turn.reply, found[0].text.clone(), 11));
 }
 
-async fn a_living_process_keeps_its_replies(db: &TestDatabase) {
-    db.with_turn(1).await;
+async fn a_lease_that_ran_out_is_told_whoever_held_it(db: &TestDatabase) {
+    let turn = db.with_turn(1).await;
+    let until = (turn.lease_until - at(0)).num_seconds();
 
-    // It renews its leases; that it was late to do so is not the end of its replies.
-    assert!(orphans(db, 1_000, 10).await.is_empty());
+    assert!(orphans(db, until, 10).await.is_empty());
+    assert_eq!(ids(&orphans(db, until + 1, 10).await), [generation_id(1)]);
+}
+
+async fn nothing_is_settled_that_somebody_still_writes(db: &TestDatabase) {
+    let turn = begun_elsewhere(db, 1, 15).await;
+    db.turns().checkpoint(vec![deltas(1, 1, 3)]).await.unwrap();
+    let settle =
+        async |to, unsaved, end| db.turns().settle_turn(finished(&turn, end, unsaved), to).await;
+
+    // Since somebody looked, 2 and 3 were stored; what was meant to be stored with the end is not.
+    assert!(!settle(1, None, 2).await.unwrap());
+    db.turns().checkpoint(vec![deltas(1, 4, 5)]).await.unwrap();
+    assert!(!settle(3, Some(deltas(1, 6, 6)), 7).await.unwrap());
+    let stored = db.turns().events_after(generation_id(1), 0).await.unwrap();
+    assert!(stored.iter().map(|event| event.seq).eq(1..=5));
+
+    assert!(settle(5, Some(deltas(1, 6, 6)), 7).await.unwrap());
+    let stored = db.turns().events_after(generation_id(1), 0).await.unwrap();
+    assert!(stored.iter().map(|event| event.seq).eq(1..=7));
+    assert!(matches!(settle(5, None, 6).await, Err(PortError::Stale)));
 }
 
 async fn a_renewed_lease_keeps_a_reply_from_others(db: &TestDatabase) {
@@ -66,9 +87,11 @@ async fn a_renewed_lease_keeps_a_reply_from_others(db: &TestDatabase) {
     assert!(orphans(db, 15, 10).await.is_empty());
     assert_eq!(ids(&orphans(db, 16, 10).await), [generation_id(1)]);
 
-    db.turns().renew_leases(HERE, at(99)).await.unwrap();
+    let both = || vec![generation_id(1), generation_id(2)];
+    db.turns().renew_leases(HERE, both(), at(99)).await.unwrap();
+    db.turns().renew_leases(ELSEWHERE, vec![generation_id(2)], at(99)).await.unwrap();
     assert_eq!(ids(&orphans(db, 16, 10).await), [generation_id(1)]);
-    db.turns().renew_leases(ELSEWHERE, at(30)).await.unwrap();
+    db.turns().renew_leases(ELSEWHERE, both(), at(30)).await.unwrap();
     assert!(orphans(db, 16, 10).await.is_empty());
     assert_eq!(ids(&orphans(db, 31, 10).await), [generation_id(1)]);
 }

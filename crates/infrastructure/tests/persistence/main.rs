@@ -5,14 +5,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api_keys;
+mod audit;
+mod budgets;
+mod cancels;
+mod caps;
 mod checkpoints;
 mod conversations;
 mod databases;
+mod directory;
+mod external_identities;
+mod feeds;
 mod fixtures;
 mod group_commit;
+mod guests;
+mod keys;
 mod leases;
+mod links;
+mod login_failures;
 mod login_sessions;
 mod messages;
+mod recorder;
+mod refreshing;
 mod schema;
+mod storm;
+mod tampering;
+mod tickets;
 mod turns;
 mod users;
+mod watching;

@@ -12,7 +12,7 @@ use repartee_domain::{
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
-    fixtures::{at, conversation, conversation_id, message_id, said, user_id},
+    fixtures::{NOW, UPDATED, at, conversation, conversation_id, message_id, said, user_id},
 };
 
 on_both_databases!(
@@ -40,7 +40,7 @@ async fn list(
 async fn three_messages(db: &TestDatabase) {
     db.with_conversation(1).await;
     for n in 1..=3 {
-        db.messages().store(said(n, 1, "Hello")).await.unwrap();
+        db.messages().store(user_id(1), said(n, 1, "Hello"), None).await.unwrap();
     }
 }
 
@@ -67,7 +67,7 @@ async fn messages_are_listed_in_both_orders(db: &TestDatabase) {
 async fn pages_stay_in_place_while_messages_are_added(db: &TestDatabase) {
     three_messages(db).await;
     let (first, next) = list(db, user_id(1), Order::Descending, None).await.unwrap();
-    db.messages().store(said(4, 1, "Hello")).await.unwrap();
+    db.messages().store(user_id(1), said(4, 1, "Hello"), None).await.unwrap();
     let (second, last) = list(db, user_id(1), Order::Descending, next).await.unwrap();
 
     let seen: Vec<_> = first.iter().chain(&second).map(|message| message.id).collect();
@@ -85,7 +85,7 @@ async fn a_stranger_sees_no_conversation(db: &TestDatabase) {
     three_messages(db).await;
 
     assert_eq!(list(db, user_id(2), Order::Ascending, None).await, None);
-    db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap();
+    db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap();
     assert_eq!(list(db, user_id(1), Order::Ascending, None).await, None);
 }
 
@@ -102,10 +102,10 @@ async fn a_closed_conversation_takes_no_message(db: &TestDatabase) {
     three_messages(db).await;
     let ended = ConversationStatus::Ended { at: at(4) };
     let ended = Conversation { status: ended, ..conversation(1, 1) };
-    db.conversations().save(ended).await.unwrap();
+    db.conversations().save(ended, UPDATED).await.unwrap();
 
     for conversation in [1, 2] {
-        let refused = db.messages().store(said(5, conversation, "Hello")).await;
+        let refused = db.messages().store(user_id(1), said(5, conversation, "Hello"), None).await;
         assert!(matches!(refused, Err(PortError::Stale)));
     }
     assert_eq!(db.count("messages").await, 3);
@@ -114,7 +114,7 @@ async fn a_closed_conversation_takes_no_message(db: &TestDatabase) {
 async fn any_unicode_is_kept_as_written(db: &TestDatabase) {
     db.with_conversation(1).await;
     let written = "  👩‍👩‍👧 שלום\r\n\u{202e}ไทย\u{feff} e\u{301} 中文 \\u0000 \u{10ffff} ";
-    db.messages().store(said(1, 1, written)).await.unwrap();
+    db.messages().store(user_id(1), said(1, 1, written), None).await.unwrap();
 
     let (messages, _) = list(db, user_id(1), Order::Ascending, None).await.unwrap();
 

@@ -19,8 +19,8 @@ use repartee_domain::{
 use crate::{
     databases::{TestDatabase, on_both_databases},
     fixtures::{
-        at, conversation, conversation_id, deltas, finished, generation_id, message_id, said, turn,
-        user_id,
+        NOW, UPDATED, at, conversation, conversation_id, deltas, finished, generation_id,
+        message_id, said, turn, user_id,
     },
 };
 
@@ -103,9 +103,9 @@ async fn a_closed_conversation_begins_no_turn(db: &TestDatabase) {
 
     assert_eq!(db.turns().begin_turn(somebody_elses).await.unwrap(), closed);
     let archived = Conversation { status: ConversationStatus::Archived, ..conversation(1, 1) };
-    db.conversations().save(archived).await.unwrap();
+    db.conversations().save(archived, UPDATED).await.unwrap();
     assert_eq!(db.turns().begin_turn(turn(1, 1)).await.unwrap(), closed);
-    db.conversations().delete(user_id(1), conversation_id(1)).await.unwrap();
+    db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap();
     assert_eq!(db.turns().begin_turn(turn(1, 1)).await.unwrap(), closed);
     assert_eq!(db.count("messages").await, 0);
 }
@@ -120,6 +120,7 @@ async fn a_finished_turn_reads_back_as_it_ended(db: &TestDatabase) {
     assert_eq!(messages(db).await[1], end.ended.reply);
     let stored = db.turns().find(user_id(1), generation_id(1)).await.unwrap().unwrap();
     assert_eq!(stored.state, GenerationState::Completed);
+    assert_eq!(stored.generation.model, "fallback");
     assert_eq!((stored.attempts, stored.last_seq, stored.ended_at), (2, Some(5), Some(at(100))));
     let events = db.turns().events_after(generation_id(1), 0).await.unwrap();
     let numbers: Vec<_> = events.iter().map(|event| event.seq).collect();
@@ -176,7 +177,7 @@ async fn a_stranger_finds_no_generation(db: &TestDatabase) {
 
 async fn history_is_newest_first(db: &TestDatabase) {
     db.with_conversation(1).await;
-    db.messages().store(said(1, 1, "Hello")).await.unwrap();
+    db.messages().store(user_id(1), said(1, 1, "Hello"), None).await.unwrap();
     db.turns().begin_turn(turn(1, 1)).await.unwrap();
     let ids = async |owner, before: Option<u32>, limit| {
         let before = before.map(message_id);

@@ -1,22 +1,29 @@
 //! Tokens, passwords and the first administrator.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use repartee_domain::accounts::{Email, PasswordPolicy};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
-use super::{Environment, SettingsError};
+use super::{Environment, ExternalIssuer, SettingsError};
 
 /// RFC 7518, 3.2: a key of HS256 is as long as its hash.
 pub(super) const SECRET_BYTES: usize = 32;
+const KEY_FILE: &str = "auth.key_file";
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone)]
 pub struct AuthSettings {
-    /// `None` only outside production: see [`super::Settings::signing_secret`].
+    /// Signs access tokens where there is no key file. Without one either, and outside production
+    /// only, see [`super::Settings::signing_secret`].
     pub secret: Option<SecretString>,
+    /// A private key, in PEM.
+    pub key_file: Option<PathBuf>,
+    /// Private keys that signed before.
+    pub previous_key_files: Vec<PathBuf>,
     pub issuer: String,
     pub audience: String,
     pub access_lifetime: Duration,
@@ -40,15 +47,6 @@ pub enum Registration {
     Closed,
 }
 
-/// Somebody else's tokens.
-#[derive(Debug, Clone)]
-pub struct ExternalIssuer {
-    pub secret: Option<SecretString>,
-    pub jwks_url: Option<String>,
-    pub issuer: Option<String>,
-    pub audience: Option<String>,
-}
-
 /// The first administrator, made where there is nobody yet.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -69,9 +67,14 @@ impl AuthSettings {
         }
         let defaults = PasswordPolicy::default();
         let longest = i64::try_from(defaults.max_length).unwrap_or(i64::MAX);
+        let issuer = reader.required("auth.issuer")?;
+        let previous = reader.list("auth.previous_key_files");
         Ok(Self {
             secret: secret(reader, environment)?,
-            issuer: reader.required("auth.issuer")?,
+            key_file: reader.given(KEY_FILE).map(PathBuf::from),
+            previous_key_files: previous.map(PathBuf::from).collect(),
+            external: ExternalIssuer::read(reader, &issuer)?,
+            issuer,
             audience: reader.required("auth.audience")?,
             access_lifetime: reader.duration("auth.access_minutes", MINUTE, 1..=1440)?,
             refresh_lifetime,
@@ -87,14 +90,6 @@ impl AuthSettings {
                 ..defaults
             },
             hashing_concurrency: reader.number_or_auto("auth.hashing_concurrency", 1024)?,
-            external: ExternalIssuer {
-                secret: reader.secret("auth.external.secret"),
-                jwks_url: reader
-                    .url("auth.external.jwks_url", &["https", "http"])?
-                    .map(String::from),
-                issuer: reader.given("auth.external.issuer").map(str::to_owned),
-                audience: reader.given("auth.external.audience").map(str::to_owned),
-            },
         })
     }
 }
@@ -128,6 +123,7 @@ fn secret(
     match secret.as_ref().map(|secret| weakness(secret.expose_secret())) {
         Some(None) => Ok(secret),
         Some(Some(weakness)) => Err(reader.impossible(KEY, weakness)),
+        None if reader.given(KEY_FILE).is_some() => Ok(None),
         None => Err(reader.impossible(
             KEY,
             "must be given in production, for example as JWT_SECRET (openssl rand -hex 32)",

@@ -1,8 +1,9 @@
 //! What the server listens on, and for whom.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use repartee_api::Hsts;
+use repartee_domain::network::{Network, NoNetwork};
 use url::Url;
 
 use super::reader::Reader;
@@ -15,15 +16,22 @@ pub struct HttpSettings {
     pub host: String,
     /// 0 for any free one.
     pub port: u16,
+    /// What links in mails begin with; never with a slash at the end.
+    pub public_url: String,
     /// `None` for one per core.
     pub workers: Option<usize>,
     pub body_limit_bytes: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
     pub upload_limit_bytes: usize,
     /// How long replies being written may go on after SIGTERM.
     pub drain: Duration,
-    /// Networks, each as an address and the length of its prefix in bits.
-    pub trusted_proxies: Vec<(IpAddr, u8)>,
+    /// How long a reader may stand still with data waiting.
+    pub stalled_reader: Duration,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<Network>,
     pub cors_origins: CorsOrigins,
+    pub hsts: Hsts,
 }
 
 /// Which pages' scripts may call.
@@ -42,29 +50,53 @@ impl HttpSettings {
         Ok(Self {
             host: reader.required("http.host")?,
             port: reader.number("http.port", 0..=65_535)?,
+            public_url: public_url(reader)?,
             workers: reader.number_or_auto("http.workers", 1024)?,
             body_limit_bytes: reader.number("http.body_limit_bytes", 1024..=64 * MIB)?,
+            body_timeout: reader.duration(
+                "http.body_timeout_seconds",
+                Duration::from_secs(1),
+                1..=600,
+            )?,
             upload_limit_bytes: reader.number("http.upload_limit_bytes", 1024..=4096 * MIB)?,
             drain: reader.duration("http.drain_seconds", Duration::from_secs(1), 0..=3600)?,
+            stalled_reader: reader.duration(
+                "http.stalled_reader_seconds",
+                Duration::from_secs(1),
+                1..=3600,
+            )?,
             trusted_proxies: trusted_proxies(reader)?,
             cors_origins: cors_origins(reader, environment)?,
+            hsts: reader.choice(
+                "http.hsts",
+                &[("auto", Hsts::BehindTls), ("on", Hsts::Always), ("off", Hsts::Never)],
+            )?,
         })
     }
 }
 
-fn trusted_proxies(reader: Reader<'_>) -> Result<Vec<(IpAddr, u8)>, SettingsError> {
+/// Links end in a fragment, which a query or a fragment before it would break.
+fn public_url(reader: Reader<'_>) -> Result<String, SettingsError> {
+    const KEY: &str = "http.public_url";
+    let Some(url) = reader.url(KEY, &["https", "http"])? else {
+        let (host, port) =
+            (reader.required("http.host")?, reader.number::<u16>("http.port", 0..=65_535)?);
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        return Ok(format!("http://{host}:{port}"));
+    };
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(reader.impossible(KEY, "must have no query and no fragment"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn trusted_proxies(reader: Reader<'_>) -> Result<Vec<Network>, SettingsError> {
     const KEY: &str = "http.trusted_proxies";
-    let network = |text: &str| {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.trim().parse().ok()?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(bits), |prefix| prefix.trim().parse().ok())?;
-        (prefix <= bits).then_some((address, prefix))
-    };
-    let refused = |text| {
-        reader.impossible(KEY, format!("{text:?} is neither an address nor a network (10.0.0.0/8)"))
-    };
-    reader.list(KEY).map(|text| network(text).ok_or_else(|| refused(text))).collect()
+    let refused = |text, error| reader.impossible(KEY, format!("{text:?} is {error}"));
+    reader
+        .list(KEY)
+        .map(|text| text.parse().map_err(|error: NoNetwork| refused(text, error)))
+        .collect()
 }
 
 fn cors_origins(

@@ -3,23 +3,18 @@
 use super::layers::Layers;
 
 /// What the keys begin with (or are), and what happens instead.
-const NOT_YET: [(&[&str], &str); 13] = [
-    (&["redis."], "this version keeps everything in process"),
-    (
-        &["limits.requests_", "limits.login_", "limits.register_"],
-        "this version does not limit requests",
-    ),
-    (
-        &["limits.concurrent_", "limits.total_"],
-        "this version does not limit how many replies are written at once",
-    ),
-    (&["guests."], "this version has no guests"),
-    (&["auth.external."], "this version accepts no other issuer's tokens"),
-    (&["auth.hide_registration"], "this version answers 409 for a taken address"),
+const NOT_YET: &[(&[&str], &str)] = &[
     (&["files."], "this version keeps no files"),
-    (&["mail."], "this version sends no mail"),
-    (&["retention."], "this version deletes nothing by itself"),
-    (&["http.trusted_proxies"], "this version takes the nearest address for the client's"),
+    (
+        &[
+            "retention.conversations_",
+            "retention.analytics_",
+            "retention.audit_",
+            "retention.exports_",
+            "retention.outbox_",
+        ],
+        "this version deletes nothing of it by itself",
+    ),
     (&["http.upload_limit_bytes"], "this version takes no uploads"),
     (&["telemetry.sentry_dsn"], "this version reports no errors"),
     (&["telemetry.otlp_endpoint"], "this version sends no traces"),

@@ -5,12 +5,15 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use secrecy::SecretString;
+
 use super::SettingsError;
 use super::environment::VARIABLE;
 use super::layers::DEFAULTS;
 use super::well_known;
 
 const DOTENV: &str = ".env";
+const ADMIN_PASSWORD: &str = "REPARTEE_ADMIN_PASSWORD";
 /// What the variables begin with whose names are keys.
 pub(super) const PREFIX: &str = "REPARTEE__";
 
@@ -74,6 +77,11 @@ impl Sources {
         self
     }
 
+    /// The password for `create-admin`, where nobody sits at a terminal. It is no setting.
+    pub fn admin_password(&self) -> Option<SecretString> {
+        self.variable(ADMIN_PASSWORD).map(|variable| variable.value.as_str().into())
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.get(name)
     }
@@ -107,7 +115,9 @@ fn read(directory: &Path, file: &str) -> Result<Option<String>, SettingsError> {
 /// A variable that is ours has to be Unicode; the others are nobody's business here.
 fn variables_of_the_process() -> Result<Vec<(String, String)>, SettingsError> {
     let is_ours = |name: &str| {
-        name == VARIABLE || name.starts_with(PREFIX) || well_known::names().any(|n| n == name)
+        [VARIABLE, ADMIN_PASSWORD].contains(&name)
+            || name.starts_with(PREFIX)
+            || well_known::names().any(|n| n == name)
     };
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

@@ -47,7 +47,8 @@ pub struct S3Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionSettings {
     pub conversations: Option<Duration>,
-    pub guests: Option<Duration>,
+    /// A day at least.
+    pub guests: Duration,
     pub analytics: Option<Duration>,
     pub audit: Option<Duration>,
     pub exports: Option<Duration>,
@@ -107,7 +108,7 @@ impl RetentionSettings {
         };
         Ok(Self {
             conversations: days("retention.conversations_days")?,
-            guests: days("retention.guests_days")?,
+            guests: reader.duration("retention.guests_days", DAY, 1..=36_500)?,
             analytics: days("retention.analytics_days")?,
             audit: days("retention.audit_days")?,
             exports: days("retention.exports_days")?,

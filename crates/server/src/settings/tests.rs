@@ -1,5 +1,6 @@
 //! The settings as a whole, from sources that a test makes up.
 
+mod external;
 mod layering;
 mod models;
 mod refusals;

@@ -54,11 +54,46 @@ async fn every_answer_has_the_security_headers() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{answer:?}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{answer:?}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{answer:?}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{answer:?}");
+        assert!(answer.header("permissions-policy").contains("microphone=()"), "{answer:?}");
+        assert_ne!(answer.header("cache-control"), "", "{answer:?}");
+        assert_eq!(answer.header("strict-transport-security"), "", "it came by no TLS");
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("frame-ancestors 'none'"), "{answer:?}");
         assert_ne!(answer.header("x-request-id"), "", "{answer:?}");
         assert_eq!(answer.header("server"), "", "{answer:?}");
         assert_eq!(answer.header("set-cookie"), "", "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_somebodys_own_is_kept_by_nobody() {
+    let server = Setup::on(Engine::Sqlite).start().await;
+    let ada = somebody(&server, "ada").await;
+    let path = conversation(&ada).await;
+    for path in ["/api/v1/users/me", "/api/v1/conversations", &path, "/api/v1/nothing"] {
+        assert_eq!(ada.get(path).await.header("cache-control"), "no-store", "{path}");
+    }
+    for path in ["/", "/docs", "/redoc", "/openapi.json"] {
+        assert_eq!(ada.get(path).await.header("cache-control"), "no-cache", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_come_by_tls_where_they_do() {
+    for (setting, came_by, told) in [
+        ("auto", "https", true),
+        ("auto", "http", false),
+        ("off", "https", false),
+        ("on", "http", true),
+    ] {
+        let server = Setup::on(Engine::Sqlite).with("REPARTEE__HTTP__HSTS", setting).start().await;
+        for path in ["/", "/nothing"] {
+            let request = server.client().request(Method::GET, path);
+            let answer = Answer::to(request.header("X-Forwarded-Proto", came_by)).await;
+            let header = answer.header("strict-transport-security");
+            assert_eq!(header.starts_with("max-age="), told, "{setting} {came_by}: {header}");
+        }
     }
 }
 
@@ -121,8 +156,21 @@ async fn other_origins_may_call_where_they_are_listed() {
             .header("Access-Control-Request-Headers", "authorization, content-type");
         let preflight = Answer::to(preflight).await;
         assert_eq!(preflight.header("access-control-allow-origin"), allowed, "{origin}");
-        assert_eq!(preflight.header("access-control-allow-credentials"), "");
         let get = server.client().request(Method::GET, "/health").header("Origin", origin);
-        assert_eq!(Answer::to(get).await.header("access-control-allow-origin"), allowed);
+        let get = Answer::to(get).await;
+        assert_eq!(get.header("access-control-allow-origin"), allowed);
+        assert_eq!(preflight.header("access-control-allow-credentials"), "");
+        assert_eq!(get.header("access-control-allow-credentials"), "");
+        let vary = get.header("vary").to_lowercase();
+        assert!(vary.contains("origin"), "{origin}: {vary:?}");
+        if !allowed.is_empty() {
+            assert_eq!(preflight.header("access-control-max-age"), "7200");
+            let exposed = get.header("access-control-expose-headers").to_lowercase();
+            for name in ["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"] {
+                assert!(
+                    exposed.split(", ").flat_map(|part| part.split(',')).any(|one| one == name)
+                );
+            }
+        }
     }
 }

@@ -10,8 +10,11 @@ use crate::support::{
 };
 
 /// What answers without a token. A new route without one has to be added here.
-const OPEN: [&str; 16] = [
+const OPEN: [&str; 27] = [
     "GET /",
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /api/chat/stream",
     "GET /api/health",
     "GET /api/v1/health",
     "GET /assets/{file}",
@@ -24,9 +27,17 @@ const OPEN: [&str; 16] = [
     "GET /openapi.json",
     "GET /redoc",
     "GET /redoc/{file}",
+    "GET /ws/chat",
+    "POST /api/chat",
+    "POST /api/v1/auth/email/verify",
     "POST /api/v1/auth/login",
+    "POST /api/v1/auth/password/forgot",
+    "POST /api/v1/auth/password/reset",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/register",
+    "POST /oauth/introspect",
+    "POST /oauth/revoke",
+    "POST /oauth/token",
 ];
 
 const NOBODYS: &str = "01939c2e-7b9a-7000-8000-000000000000";
@@ -85,10 +96,11 @@ async fn without_a_token_there_is_nothing_but_what_is_open() {
             continue;
         }
         let path = things.path(&operation);
-        for client in [stranger.clone(), stranger.with_token("nonsense")] {
+        let nonsense = (stranger.with_token("nonsense"), "Bearer error=\"invalid_token\"");
+        for (client, challenge) in [(stranger.clone(), "Bearer"), nonsense] {
             let answer = Answer::to(request(&client, &operation, &path)).await;
             answer.problem(401, "unauthenticated");
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{method} {path}");
+            assert_eq!(answer.header("www-authenticate"), challenge, "{method} {path}");
         }
         let malformed = request(&stranger, &operation, &path).body("{");
         Answer::to(malformed).await.problem(401, "unauthenticated");

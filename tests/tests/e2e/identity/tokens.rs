@@ -32,7 +32,7 @@ async fn only_a_token_of_ours_is_good() {
     ] {
         let answer = server.client().with_token(&bad).get("/api/v1/users/me").await;
         answer.problem(401, "unauthenticated");
-        assert_eq!(answer.header("www-authenticate"), "Bearer", "{bad}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{bad}");
     }
 }
 

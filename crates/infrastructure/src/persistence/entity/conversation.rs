@@ -20,6 +20,10 @@ pub(crate) struct Model {
     pub last_message_at: Option<DateTimeUtc>,
     pub last_activity_at: DateTimeUtc,
     pub ended_at: Option<DateTimeUtc>,
+    /// SHA-256 of what a guest's client knows it by.
+    pub guest_key_hash: Option<Vec<u8>>,
+    /// When a guest's is deleted.
+    pub expires_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     pub version: i64,

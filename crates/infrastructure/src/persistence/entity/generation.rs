@@ -24,6 +24,11 @@ pub(crate) struct Model {
     pub terminal_event: Option<Vec<u8>>,
     pub created_at: DateTimeUtc,
     pub ended_at: Option<DateTimeUtc>,
+    pub cancel_requested_at: Option<DateTimeUtc>,
+    /// The key that asked for it.
+    pub api_key_id: Option<Uuid>,
+    /// Of the month's tokens, while it runs; `NULL` for none.
+    pub reserved_tokens: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,59 +1,74 @@
-//! Who is signed in, remembered for a moment: every request asks.
+//! Who is signed in, or has a key, remembered for a moment: every request asks.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
-use repartee_application::ports::Principal;
-use repartee_domain::LoginSessionId;
 
 /// How long this process may not notice what another one did.
 const LAG: Duration = Duration::from_secs(1);
 const CAPACITY: u64 = 10_000;
 
-pub(super) struct Principals {
-    known: Cache<LoginSessionId, Remembered>,
-    /// Counts what this process ended. What was read before the last of it counts for nothing.
-    endings: AtomicU64,
+/// Somebody or something that is good, by its name.
+pub(in crate::persistence) struct Principals<K, V> {
+    known: Cache<K, Remembered<V>>,
+    endings: Endings,
+}
+
+/// Counts what this process ended, and what it heard that others did. What was read before the
+/// last of it counts for nothing.
+#[derive(Clone, Default)]
+pub(in crate::persistence) struct Endings(Arc<AtomicU64>);
+
+impl Endings {
+    pub(in crate::persistence) fn count(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// Taken before the database is read.
 #[derive(Clone, Copy)]
-pub(super) struct Moment(u64);
+pub(in crate::persistence) struct Moment(u64);
 
-#[derive(Clone, Copy)]
-struct Remembered {
-    principal: Principal,
+#[derive(Clone)]
+struct Remembered<V> {
+    principal: V,
     expires_at: DateTime<Utc>,
     read: u64,
 }
 
-impl Default for Principals {
-    fn default() -> Self {
+impl<K, V> Principals<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(in crate::persistence) fn new(endings: Endings) -> Self {
         let known = Cache::builder().max_capacity(CAPACITY).time_to_live(LAG).build();
-        Self { known, endings: AtomicU64::new(0) }
-    }
-}
-
-impl Principals {
-    pub(super) fn now(&self) -> Moment {
-        Moment(self.endings.load(Ordering::Acquire))
+        Self { known, endings }
     }
 
-    pub(super) fn get(&self, id: LoginSessionId, now: DateTime<Utc>) -> Option<Principal> {
-        let remembered = self.known.get(&id)?;
+    pub(in crate::persistence) fn now(&self) -> Moment {
+        Moment(self.endings.0.load(Ordering::Acquire))
+    }
+
+    pub(in crate::persistence) fn get(&self, id: &K, now: DateTime<Utc>) -> Option<V> {
+        let remembered = self.known.get(id)?;
         let Moment(endings) = self.now();
         let holds = remembered.read == endings && now < remembered.expires_at;
         holds.then_some(remembered.principal)
     }
 
-    pub(super) fn remember(
+    pub(in crate::persistence) fn remember(
         &self,
-        id: LoginSessionId,
-        principal: Principal,
+        id: K,
+        principal: V,
         expires_at: DateTime<Utc>,
         Moment(read): Moment,
     ) {
@@ -62,15 +77,16 @@ impl Principals {
 
     /// Everything: ending a session is rare, reading one again is cheap, and a read that is under
     /// way cannot bring back what was ended meanwhile.
-    pub(super) fn forget(&self) {
-        self.endings.fetch_add(1, Ordering::AcqRel);
+    pub(in crate::persistence) fn forget(&self) {
+        self.endings.count();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use repartee_domain::{UserId, accounts::Role};
+    use repartee_application::ports::Principal;
+    use repartee_domain::{LoginSessionId, UserId, accounts::Role};
     use uuid::Uuid;
 
     use super::*;
@@ -82,21 +98,21 @@ mod tests {
 
     #[test]
     fn what_was_read_before_an_ending_does_not_outlive_it() {
-        let principals = Principals::default();
+        let principals = Principals::new(Endings::default());
         let before = principals.now();
         principals.forget();
 
         principals.remember(ID, ADA, NOW + TimeDelta::days(1), before);
 
-        assert_eq!(principals.get(ID, NOW), None);
+        assert_eq!(principals.get(&ID, NOW), None);
     }
 
     #[test]
     fn a_session_that_runs_out_is_not_known_any_more() {
-        let principals = Principals::default();
+        let principals = Principals::new(Endings::default());
         principals.remember(ID, ADA, NOW, principals.now());
 
-        assert_eq!(principals.get(ID, NOW - TimeDelta::microseconds(1)), Some(ADA));
-        assert_eq!(principals.get(ID, NOW), None);
+        assert_eq!(principals.get(&ID, NOW - TimeDelta::microseconds(1)), Some(ADA));
+        assert_eq!(principals.get(&ID, NOW), None);
     }
 }

@@ -49,9 +49,11 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: &Result<(), DbErr>);
 }
 
-struct Write<F, T> {
+struct Write<F, T, A> {
     /// Taken when it runs.
     work: Option<F>,
+    /// What is to be done once it is on the disk, whoever still waits for it.
+    after: A,
     result: Result<T, PortError>,
     answer: oneshot::Sender<Result<T, PortError>>,
 }
@@ -71,14 +73,19 @@ impl Writer {
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Answers once the write is on the disk. It is done even if nobody waits for the answer.
-    pub(in crate::persistence) async fn write<F, T>(&self, work: F) -> Result<T, PortError>
+    /// Answers once the write is on the disk. It is done even if nobody waits for the answer, and
+    /// so is `after` then.
+    pub(in crate::persistence) async fn write<F, T>(
+        &self,
+        work: F,
+        after: impl FnOnce() + Send + 'static,
+    ) -> Result<T, PortError>
     where
         F: for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, PortError>> + Send + 'static,
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Write { work: Some(work), result: Err(gone()), answer };
+        let job = Write { work: Some(work), after, result: Err(gone()), answer };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or_else(gone)?.send(Box::new(job)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -95,8 +102,9 @@ impl Writer {
 }
 
 #[async_trait]
-impl<F, T> Job for Write<F, T>
+impl<F, T, A> Job for Write<F, T, A>
 where
+    A: FnOnce() + Send,
     F: for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, PortError>> + Send + 'static,
     T: Send + 'static,
 {
@@ -116,6 +124,9 @@ where
             Ok(()) => self.result,
             Err(error) => Err(database(error.clone())),
         };
+        if result.is_ok() {
+            (self.after)();
+        }
         // Whoever asked may have gone away.
         drop(self.answer.send(result));
     }

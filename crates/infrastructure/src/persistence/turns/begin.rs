@@ -2,76 +2,151 @@
 
 use std::sync::Arc;
 
-use repartee_application::ports::{NewTurn, PortError, TurnBegun};
+use repartee_application::ports::{ChangeKind, Done, NewTurn, PortError, TurnBegun, Watched};
 use repartee_domain::{
-    ConversationId, GenerationId, UserId,
+    ApiKeyId, ConversationId, GenerationId, UserId,
     conversations::ConversationStatusName,
     replies::{Generation, GenerationState},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    QueryTrait,
+    ColumnTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait, Statement, sea_query::Expr,
 };
 use uuid::Uuid;
 
+use super::budget;
 use crate::persistence::{
     Database, Transaction,
+    batch::statement,
     entity::{
         conversation,
-        generation::{Column, Entity, Model},
+        generation::{Column, Entity},
         message,
     },
     error::{database, is_dangling, taken},
-    messages,
+    feeds::{Told, telling},
+    idempotency, messages,
+    stored::corrupt,
 };
 
 /// What is taken where a reply is being written in the conversation.
 const THE_TURN: &str = "conversation";
-/// The conversation, two messages, the generation.
-const ROWS: u64 = 4;
+/// Stored only where its owner has fewer running replies than the limit. The count is exact: who
+/// begins or ends another reply of theirs waits for this transaction, or was waited for.
+const GENERATION: &str = "INSERT INTO generations (id, owner_id, conversation_id, \
+    user_message_id, message_id, state, model, lease_owner, lease_until, created_at, \
+    api_key_id, reserved_tokens) \
+    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
+    WHERE (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) < ?";
 
 pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun, PortError> {
     let turn = Arc::new(turn);
+    let owner = turn.generation.owner;
+    let mut tokens = turn.budget.most();
     loop {
         let this = Arc::clone(&turn);
-        match db.write(move |tx| Box::pin(async move { store(tx, &this).await })).await {
+        let stored = db.write_telling(owner, Watched::Changes, move |tx| {
+            Box::pin(async move { store(tx, &this, tokens).await })
+        });
+        let error = match stored.await {
+            Ok(()) if tokens < turn.budget.most() => return Ok(TurnBegun::BegunWithin { tokens }),
             Ok(()) => return Ok(TurnBegun::Begun),
-            Err(PortError::Stale) => return Ok(TurnBegun::ConversationClosed),
-            Err(PortError::Taken { field: THE_TURN }) => {}
-            Err(error) => return Err(error),
+            Err(error) => error,
+        };
+        let (PortError::Stale | PortError::Taken { field: THE_TURN } | PortError::Corrupt(_)) =
+            error
+        else {
+            return Err(error);
+        };
+        if let Some(reason) = reason(db, &turn).await? {
+            return Ok(reason);
         }
-        let Generation { owner, conversation, .. } = turn.generation;
-        if !is_open(db, owner, conversation).await? {
-            return Ok(TurnBegun::ConversationClosed);
+        if let PortError::Corrupt(_) = error {
+            return Err(error);
         }
-        if let Some(other) = running(db, owner, conversation).await? {
-            return Ok(TurnBegun::ReplyInProgress(other));
+        if turn.budget.is_limited() {
+            let left = budget::left(db, &turn).await?;
+            if left < turn.budget.least() {
+                return Ok(TurnBegun::OverBudget);
+            }
+            tokens = left.min(turn.budget.most());
         }
-        // It ended a moment ago: the turn is free again.
+        // What was in the way a moment ago is over.
     }
 }
 
 /// That only one reply is written at a time is the unique index's business, which holds against
-/// any number of processes. [`PortError::Stale`] where the conversation takes no messages.
-async fn store(tx: &Transaction, turn: &NewTurn) -> Result<(), PortError> {
-    let Generation { owner, conversation, .. } = turn.generation;
-    let backend = tx.get_database_backend();
-    let moved = messages::last_message(conversation, turn.question.created_at)
-        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()));
+/// any number of processes. [`PortError::Stale`] where something was in the way, and
+/// [`PortError::Corrupt`] where something is missing that the turn points at.
+async fn store(tx: &Transaction, turn: &NewTurn, tokens: u64) -> Result<(), PortError> {
+    let Generation { id, owner, conversation, .. } = turn.generation;
+    let now = turn.generation.created_at;
+    let told = [
+        Told::message(conversation, turn.question.id),
+        Told::generation(ChangeKind::GenerationStarted, conversation, id),
+    ];
+    let mut batch = telling(tx, owner, now, &told);
+    let backend = batch.backend();
+    let mut moved = messages::last_message(owner, conversation, turn.question.created_at);
+    if let Some(expires_at) = turn.expires_at {
+        moved = moved.col_expr(conversation::Column::ExpiresAt, Expr::value(expires_at));
+    }
     let messages = [&turn.question, &turn.reply]
         .map(|message| message::Model::from(message.clone()).into_active_model());
-    let statements = vec![
-        moved.build(backend),
-        message::Entity::insert_many(messages).build(backend),
-        Entity::insert(row(turn).into_active_model()).build(backend),
-    ];
-    match tx.execute_all(statements).await {
-        Ok(ROWS) => Ok(()),
-        Ok(_) => Err(PortError::Stale),
-        // The conversation was deleted.
-        Err(error) if is_dangling(&error) => Err(PortError::Stale),
+    batch = batch
+        .and(1, moved.build(backend))
+        .and(2, message::Entity::insert_many(messages).build(backend));
+    batch = budget::reserve(batch, turn, tokens)?.and(1, generation(backend, turn, tokens)?);
+    if let Some(key) = &turn.key {
+        batch = batch.and(1, idempotency::insertion(backend, owner, key, Done::Turn(id), now));
+    }
+    match batch.run(tx).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(PortError::Stale),
+        Err(error) if is_dangling(&error) => Err(corrupt(error)),
         Err(error) => Err(taken("generations", &[("conversation_id", THE_TURN)])(error)),
     }
+}
+
+fn generation(backend: DbBackend, turn: &NewTurn, tokens: u64) -> Result<Statement, PortError> {
+    let reserved = turn.budget.is_limited().then(|| i64::try_from(tokens).map_err(corrupt));
+    let generation = &turn.generation;
+    let owner = generation.owner.as_uuid();
+    let values = [
+        generation.id.as_uuid().into(),
+        owner.into(),
+        generation.conversation.as_uuid().into(),
+        generation.user_message.as_uuid().into(),
+        generation.message.as_uuid().into(),
+        GenerationState::Queued.as_str().into(),
+        generation.model.as_str().into(),
+        turn.lease_owner.0.into(),
+        turn.lease_until.into(),
+        generation.created_at.into(),
+        generation.api_key.map(ApiKeyId::as_uuid).into(),
+        reserved.transpose()?.into(),
+        owner.into(),
+        i64::from(turn.most_running).into(),
+    ];
+    Ok(statement(backend, GENERATION, values))
+}
+
+/// Why a turn was not begun, as far as that still holds.
+async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, PortError> {
+    let Generation { owner, conversation, created_at, .. } = turn.generation;
+    if let Some(key) = &turn.key
+        && let Some(used) = idempotency::used(db, owner, key.route, &key.key, created_at).await?
+    {
+        return Ok(Some(TurnBegun::KeyUsed(used)));
+    }
+    if !is_open(db, owner, conversation).await? {
+        return Ok(Some(TurnBegun::ConversationClosed));
+    }
+    if let Some(other) = running(db, owner, conversation).await? {
+        return Ok(Some(TurnBegun::ReplyInProgress(other)));
+    }
+    let running = running_of(owner).count(db.reader()).await.map_err(database)?;
+    Ok((running >= u64::from(turn.most_running)).then_some(TurnBegun::TooManyRunning))
 }
 
 async fn is_open(
@@ -97,11 +172,10 @@ pub(super) async fn running(
     owner: UserId,
     conversation: ConversationId,
 ) -> Result<Option<GenerationId>, PortError> {
-    let id: Option<Uuid> = super::owned_by(owner)
+    let id: Option<Uuid> = running_of(owner)
         .select_only()
         .column(Column::Id)
         .filter(Column::ConversationId.eq(conversation.as_uuid()))
-        .filter(Column::EndedAt.is_null())
         .into_tuple()
         .one(db.reader())
         .await
@@ -109,24 +183,6 @@ pub(super) async fn running(
     Ok(id.map(GenerationId::from_uuid))
 }
 
-fn row(turn: &NewTurn) -> Model {
-    let generation = &turn.generation;
-    Model {
-        id: generation.id.as_uuid(),
-        owner_id: generation.owner.as_uuid(),
-        conversation_id: generation.conversation.as_uuid(),
-        user_message_id: generation.user_message.as_uuid(),
-        message_id: generation.message.as_uuid(),
-        state: GenerationState::Queued.as_str().to_owned(),
-        model: generation.model.clone(),
-        attempts: 0,
-        failure: None,
-        lease_owner: turn.lease_owner.0,
-        lease_until: turn.lease_until,
-        last_seq: None,
-        terminal_kind: None,
-        terminal_event: None,
-        created_at: generation.created_at,
-        ended_at: None,
-    }
+pub(super) fn running_of(owner: UserId) -> sea_orm::Select<Entity> {
+    super::owned_by(owner).filter(Column::EndedAt.is_null())
 }

@@ -8,7 +8,7 @@ use repartee_domain::{GenerationId, replies::GenerationState};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, InsertMany, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, UpdateMany,
-    sea_query::{Expr, OnConflict, Query},
+    sea_query::{Expr, LockBehavior, LockType, OnConflict, Query},
 };
 use uuid::Uuid;
 
@@ -25,6 +25,8 @@ use crate::persistence::{
 
 /// Rows in one statement: SQLite binds at most 32,766 values.
 const ROWS: usize = 1_000;
+/// Checkpoints that are read at a time: about a second of a reply.
+const PAGE: u64 = 4;
 
 /// A generation's last number, and its terminal event's kind and data.
 type End = (Option<i64>, Option<String>, Option<Vec<u8>>);
@@ -114,6 +116,43 @@ pub(super) async fn events_after(
     after: u64,
 ) -> Result<Vec<LoggedEvent>, PortError> {
     // The generation first: where it is over by then, its checkpoints are complete.
+    let last_seq: Option<Option<i64>> = generation::Entity::find()
+        .select_only()
+        .column(generation::Column::LastSeq)
+        .filter(generation::Column::Id.eq(generation.as_uuid()))
+        .into_tuple()
+        .one(db.reader())
+        .await
+        .map_err(database)?;
+    let Some(last_seq) = last_seq else { return Ok(Vec::new()) };
+    // A number beyond what is stored has nothing after it.
+    let Ok(stored_after) = i64::try_from(after) else { return Ok(Vec::new()) };
+    let checkpoints = Entity::find()
+        .filter(Column::GenerationId.eq(generation.as_uuid()))
+        .filter(Column::LastSeq.gt(stored_after))
+        .order_by_asc(Column::FirstSeq)
+        .limit(PAGE)
+        .all(db.reader())
+        .await
+        .map_err(database)?;
+    let is_all = (checkpoints.len() as u64) < PAGE;
+    let mut events = Vec::new();
+    for row in checkpoints {
+        events.extend(decode(
+            generation,
+            number(row.first_seq)?,
+            number(row.last_seq)?,
+            row.events,
+        )?);
+    }
+    events.retain(|event| event.seq > after);
+    if is_all && last_seq.is_some_and(|last| last > stored_after) {
+        events.extend(end_of(db, generation).await?);
+    }
+    Ok(events)
+}
+
+async fn end_of(db: &Database, generation: GenerationId) -> Result<Option<LoggedEvent>, PortError> {
     let end: Option<End> = generation::Entity::find()
         .select_only()
         .columns([
@@ -126,32 +165,14 @@ pub(super) async fn events_after(
         .one(db.reader())
         .await
         .map_err(database)?;
-    let Some(end) = end else { return Ok(Vec::new()) };
-    let terminal = terminal(generation, end)?;
-    // A number beyond what is stored has nothing after it.
-    let Ok(stored_after) = i64::try_from(after) else { return Ok(Vec::new()) };
-    let checkpoints = Entity::find()
-        .filter(Column::GenerationId.eq(generation.as_uuid()))
-        .filter(Column::LastSeq.gt(stored_after))
-        .order_by_asc(Column::FirstSeq)
-        .all(db.reader())
-        .await
-        .map_err(database)?;
-    let mut events = Vec::new();
-    for row in checkpoints {
-        events.extend(decode(
-            generation,
-            number(row.first_seq)?,
-            number(row.last_seq)?,
-            row.events,
-        )?);
-    }
-    events.extend(terminal);
-    events.retain(|event| event.seq > after);
-    Ok(events)
+    // Without one it was deleted meanwhile.
+    end.map_or(Ok(None), |end| terminal(generation, end))
 }
 
-fn terminal(generation: GenerationId, end: End) -> Result<Option<LoggedEvent>, PortError> {
+pub(super) fn terminal(
+    generation: GenerationId,
+    end: End,
+) -> Result<Option<LoggedEvent>, PortError> {
     match end {
         (None, None, None) => Ok(None),
         (Some(seq), Some(kind), Some(data)) => {
@@ -175,6 +196,8 @@ pub(super) async fn forget(
         .filter(generation::Column::EndedAt.lt(ended_before))
         .filter(generation::Column::Id.in_subquery(with_checkpoints))
         .limit(u64::from(limit))
+        // Who deletes one of them locks it first, and its checkpoints then.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple::<Uuid>();
     db.write(move |tx| {
         Box::pin(async move {

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use repartee_application::ports::{LeaseOwner, Orphan, PortError};
 use repartee_domain::{GenerationId, messages::Message};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -21,26 +22,36 @@ use crate::persistence::{
     stored::number,
 };
 
+/// Replies in one statement: SQLite binds at most 32,766 values.
+const ROWS: usize = 1_000;
+
 pub(super) async fn renew(
     db: &Database,
     owner: LeaseOwner,
+    generations: Vec<GenerationId>,
     until: DateTime<Utc>,
 ) -> Result<(), PortError> {
-    // Locked in the order in which everybody locks them, which is that of the index of running
-    // replies: two writers never wait for each other, and no query reads those that are over.
-    let held = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::LeaseOwner.eq(owner.0))
-        .filter(Column::EndedAt.is_null())
-        .order_by_asc(Column::ConversationId)
-        .lock_exclusive()
-        .into_query();
-    let renew = Entity::update_many()
-        .col_expr(Column::LeaseUntil, Expr::value(until))
-        .filter(Column::Id.in_subquery(held));
-    db.write(move |tx| Box::pin(async move { renew.exec(tx).await.map(drop).map_err(database) }))
-        .await
+    for some in generations.chunks(ROWS) {
+        // Locked in the order in which everybody locks them, which is that of the index of running
+        // replies: two writers never wait for each other, and no query reads those that are over.
+        let held = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.is_in(some.iter().map(|id| id.as_uuid())))
+            .filter(Column::LeaseOwner.eq(owner.0))
+            .filter(Column::EndedAt.is_null())
+            .order_by_asc(Column::ConversationId)
+            .lock_exclusive()
+            .into_query();
+        let renew = Entity::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(until))
+            .filter(Column::Id.in_subquery(held));
+        db.write(move |tx| {
+            Box::pin(async move { renew.exec(tx).await.map(drop).map_err(database) })
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn orphans(
@@ -49,15 +60,16 @@ pub(super) async fn orphans(
     now: DateTime<Utc>,
     limit: u32,
 ) -> Result<Vec<Orphan>, PortError> {
-    let mut rows = Entity::find()
+    let mut is_orphan = Condition::any().add(Column::LeaseUntil.lt(now));
+    if db.is_single_process() {
+        is_orphan = is_orphan.add(Column::LeaseOwner.ne(living.0));
+    }
+    let rows = Entity::find()
         .filter(Column::EndedAt.is_null())
-        .filter(Column::LeaseOwner.ne(living.0))
+        .filter(is_orphan)
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
         .limit(u64::from(limit));
-    if !db.is_single_process() {
-        rows = rows.filter(Column::LeaseUntil.lt(now));
-    }
     as_orphans(db, rows.all(db.reader()).await.map_err(database)?).await
 }
 
@@ -92,14 +104,25 @@ async fn replies(
     db: &Database,
     ids: impl Iterator<Item = Uuid>,
 ) -> Result<HashMap<Uuid, Message>, PortError> {
-    message::Entity::find()
+    let rows = message::Entity::find()
         .filter(message::Column::Id.is_in(ids))
         .all(db.reader())
         .await
-        .map_err(database)?
-        .into_iter()
-        .map(|row| Ok((row.id, row.try_into()?)))
-        .collect()
+        .map_err(database)?;
+    Ok(rows.into_iter().filter_map(readable).collect())
+}
+
+/// One that cannot be read, perhaps of a later version, keeps no other from being settled.
+fn readable(row: message::Model) -> Option<(Uuid, Message)> {
+    let id = row.id;
+    match Message::try_from(row) {
+        Ok(message) => Some((id, message)),
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(message = %id, error, "a reply that was left cannot be read");
+            None
+        }
+    }
 }
 
 /// What the checkpoints of a reply say.

@@ -207,6 +207,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_more_comes_out_than_went_in(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let mut decoder = Decoder::default();
+            decoder.feed(&bytes);
+            decoder.finish();
+            let mut told = 0;
+            while let Some(event) = decoder.next_event().unwrap() {
+                told += event.data.len();
+            }
+            prop_assert!(told <= bytes.len());
+        }
+
+        #[test]
         fn where_the_pieces_are_cut_changes_nothing(
             text in "(data: [é🙂:a]{0,3}(\n|\r|\r\n)|event: error\n|: c\r\n|\n|\r\n|\r|[a:]){0,20}",
             sizes in prop::collection::vec(1usize..7, 200),

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use repartee_domain::network::Network;
+
 use super::*;
 use crate::settings::layers::Layers;
 use crate::settings::{BUILT_IN_DEFAULTS, CorsOrigins, Environment, LogFormat, ProviderKind};
@@ -70,7 +72,7 @@ fn a_variables_text_becomes_its_keys_type() {
         ("REPARTEE__MODELS", r#"[{ id = "tiny", provider = "local", input_price = 1 }]"#),
     ]);
     assert!(!settings.guests.enabled);
-    let proxies = [("10.0.0.0".parse().unwrap(), 8), ("::1".parse().unwrap(), 128)];
+    let proxies: [Network; 2] = ["10.0.0.0/8", "::1"].map(|text| text.parse().unwrap());
     assert_eq!(settings.http.trusted_proxies, proxies);
     assert_eq!(settings.replies.system_message.as_deref(), Some("Be brief, kind."));
     assert_eq!(settings.models[0].id, "tiny");
@@ -93,9 +95,12 @@ fn every_key_of_the_defaults_is_read_by_a_section() {
     const SECTIONS: &str = concat!(
         include_str!("../../settings.rs"),
         include_str!("../auth.rs"),
+        include_str!("../external.rs"),
         include_str!("../http.rs"),
         include_str!("../limits.rs"),
         include_str!("../log.rs"),
+        include_str!("../development_secret.rs"),
+        include_str!("../mail.rs"),
         include_str!("../models.rs"),
         include_str!("../providers.rs"),
         include_str!("../replies.rs"),

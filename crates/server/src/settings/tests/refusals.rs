@@ -61,6 +61,11 @@ fn an_impossible_value() {
     for (name, value, line) in [
         ("PORT", "65536", "http.port = 65536 (environment variable PORT): must be from 0 to 65535"),
         (
+            "REPARTEE__LIMITS__CONCURRENT_GENERATIONS",
+            "65",
+            "limits.concurrent_generations = 65 (environment variable REPARTEE__LIMITS__CONCURRENT_GENERATIONS): must be from 1 to 64",
+        ),
+        (
             "CORS_ORIGIN",
             "a.example",
             r#"http.cors_origins = ["a.example"] (environment variable CORS_ORIGIN): "a.example" is no origin (https://chat.example.com)"#,
@@ -185,4 +190,16 @@ fn a_line_of_dotenv_that_is_none_is_named_but_not_shown() {
 fn where_a_value_of_dotenv_comes_from_is_said() {
     let sources = Sources::default().with_dotenv("PORT=x").unwrap();
     assert_eq!(refusal(&sources), r#"http.port = "x" (PORT in .env): must be a whole number"#);
+}
+
+#[test]
+fn mail_that_could_not_be_sent_or_followed() {
+    for (name, value, line) in [
+        ("REPARTEE__MAIL__FROM", "nobody", "mail.from = \"nobody\""),
+        ("REPARTEE__MAIL__FROM", " ", "mail.from"),
+        ("REPARTEE__HTTP__PUBLIC_URL", "chat.example.com", "http.public_url"),
+        ("REPARTEE__HTTP__PUBLIC_URL", "https://chat.example.com/?a=b", "http.public_url"),
+    ] {
+        assert!(refused(&[(name, value)]).starts_with(line), "{value}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const SECRETS: [(&str, &str); 12] = [
+const SECRETS: [(&str, &str); 13] = [
     ("JWT_SECRET", "hunter2-jwt"),
     ("DATABASE_URL", "postgres://app:hunter2-db@db/chat"),
     ("REDIS_URL", "redis://:hunter2-redis@cache"),
@@ -12,7 +12,8 @@ const SECRETS: [(&str, &str); 12] = [
     ("SENTRY_DSN", "https://hunter2-sentry@sentry.example/1"),
     ("AWS_SECRET_ACCESS_KEY", "hunter2-aws"),
     ("AWS_SESSION_TOKEN", "hunter2-session"),
-    ("REPARTEE__AUTH__EXTERNAL__SECRET", "hunter2-external"),
+    ("REPARTEE__AUTH__EXTERNAL__SECRET", "hunter2-external, thirty-two bytes"),
+    ("AUTH_SERVICE_URL", "https://login.example"),
     ("REPARTEE__BOOTSTRAP__ADMIN_EMAIL", "admin@example.com"),
     ("REPARTEE__BOOTSTRAP__ADMIN_PASSWORD", "hunter2-admin"),
 ];
@@ -56,19 +57,17 @@ fn what_is_shown_can_be_read_again() {
 #[test]
 fn what_changes_nothing_yet_is_said() {
     let lines = load(&[
-        ("REDIS_URL", "redis://cache"),
-        ("REPARTEE__LIMITS__REQUESTS_PER_HOUR", "5"),
-        ("REPARTEE__LIMITS__LOGIN_PER_MINUTE", "5"),
-        ("REPARTEE__GUESTS__REQUESTS_PER_MINUTE", "20"),
+        ("REPARTEE__RETENTION__AUDIT_DAYS", "5"),
+        ("REPARTEE__RETENTION__CONVERSATIONS_DAYS", "5"),
+        ("REPARTEE__RETENTION__OUTBOX_DAYS", "30"),
         ("AWS_REGION", "eu-west-1"),
     ])
     .not_yet_in_force();
     assert_eq!(
         lines,
         [
-            "redis.url is set, but this version keeps everything in process",
-            "limits.login_per_minute, limits.requests_per_hour are set, but this version does not limit requests",
             "files.s3.region is set, but this version keeps no files",
+            "retention.audit_days, retention.conversations_days are set, but this version deletes nothing of it by itself",
         ]
     );
 }

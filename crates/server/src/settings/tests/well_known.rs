@@ -151,7 +151,7 @@ fn who_is_told() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317"),
         ("AUTH_SERVICE_URL", "https://login.example"),
     ]);
-    assert_eq!(exposed(settings.smtp_url.as_ref()), Some("smtp://mail:25"));
+    assert_eq!(exposed(settings.mail.smtp_url.as_ref()), Some("smtp://mail:25"));
     assert_eq!(
         exposed(settings.telemetry.sentry_dsn.as_ref()),
         Some("https://key@sentry.example/1")
@@ -170,4 +170,13 @@ fn how_much_is_logged() {
         "warn,repartee_api=debug"
     );
     assert_eq!(load(&[("LOG_FORMAT", "json")]).log.format, LogFormat::Json);
+}
+
+#[test]
+fn links_in_mails_begin_with_what_is_said_or_with_where_the_server_listens() {
+    let url = |pairs: &[(&str, &str)]| load(pairs).http.public_url;
+    assert_eq!(url(&[]), "http://127.0.0.1:8080");
+    assert_eq!(url(&[("HOST", "::1"), ("PORT", "81")]), "http://[::1]:81");
+    let said = [("REPARTEE__HTTP__PUBLIC_URL", "https://example.com/chat/")];
+    assert_eq!(url(&said), "https://example.com/chat");
 }

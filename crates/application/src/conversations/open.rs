@@ -1,0 +1,131 @@
+//! Going on where one was, or beginning: for clients that choose the id of a conversation.
+
+use repartee_domain::{
+    ConversationId,
+    conversations::{Conversation, ConversationChanges, Subject},
+};
+
+use super::ConversationService;
+use crate::{
+    Actor, AppError, Permission,
+    ports::{ConversationReference, PortError},
+    replies::NewMessage,
+};
+
+impl ConversationService {
+    /// One's own conversation with this id; where nobody has one, it begins, with what `about`
+    /// says of it. Without an id it always does. Nothing is begun for a message that cannot be
+    /// sent.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] where it is somebody else's.
+    pub async fn open(
+        &self,
+        actor: &Actor,
+        id: Option<ConversationId>,
+        about: ConversationChanges,
+        first: &NewMessage,
+    ) -> Result<Conversation, AppError> {
+        actor.may(Permission::Chat)?;
+        if let Some(id) = id
+            && let Some(found) = self.repository.find(actor.user, reference(id)).await?
+        {
+            return Ok(found);
+        }
+        first.check_whole()?;
+        let subject = Subject::default().with(&about).map_err(AppError::Invalid)?;
+        let id = id.unwrap_or_else(|| ConversationId::from_uuid(self.ids.id()));
+        let now = self.clock.now();
+        let begun = Conversation::begin(id, self.ids.code(), actor.user, subject, now);
+        match self.repository.insert(begun.clone(), None).await {
+            Ok(_) => Ok(begun),
+            // Somebody else's; or another request of the caller's was faster.
+            Err(PortError::Taken { .. }) => {
+                let found = self.repository.find(actor.user, reference(id)).await?;
+                found.ok_or(AppError::CONVERSATION_NOT_FOUND)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn reference(id: ConversationId) -> ConversationReference {
+    id.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        ports::{
+            MockClock, MockConversationRepository, MockIdGenerator, MockIdempotencyKeys,
+            MockTurnRepository,
+        },
+        replies::fixture::{ACTOR, Fixture, START},
+    };
+
+    const ID: ConversationId = ConversationId::from_uuid(Uuid::from_u128(9));
+
+    fn service(repository: MockConversationRepository) -> ConversationService {
+        let mut clock = MockClock::new();
+        clock.expect_now().return_const(START);
+        let mut ids = MockIdGenerator::new();
+        ids.expect_random().return_const([7; 32]);
+        ids.expect_id().return_const(Uuid::from_u128(77));
+        ConversationService::new(
+            Arc::new(repository),
+            Arc::new(MockIdempotencyKeys::new()),
+            Arc::new(MockTurnRepository::new()),
+            Fixture::answering([]).service,
+            Arc::new(clock),
+            Arc::new(ids),
+        )
+    }
+
+    fn message(content: &str) -> NewMessage {
+        NewMessage { content: content.into(), ..NewMessage::default() }
+    }
+
+    async fn open(
+        repository: MockConversationRepository,
+        content: &str,
+    ) -> Result<Conversation, AppError> {
+        let about = ConversationChanges::default();
+        service(repository).open(&ACTOR, Some(ID), about, &message(content)).await
+    }
+
+    #[tokio::test]
+    async fn an_id_that_nobody_has_begins_a_conversation() {
+        let mut repository = MockConversationRepository::new();
+        repository.expect_find().returning(|_, _| Ok(None));
+        let is_it = |begun: &Conversation, _: &_| begun.id == ID && begun.owner == ACTOR.user;
+        repository.expect_insert().withf(is_it).once().returning(|_, _| Ok(None));
+
+        assert_eq!(open(repository, "Hello").await.unwrap().id, ID);
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_is_not_there() {
+        let mut repository = MockConversationRepository::new();
+        repository.expect_find().returning(|_, _| Ok(None));
+        repository.expect_insert().returning(|_, _| Err(PortError::Taken { field: "id" }));
+
+        let refused = open(repository, "Hello").await.unwrap_err();
+
+        assert_eq!(refused.classify().1, "conversation_not_found");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_for_a_message_that_cannot_be_sent() {
+        let mut repository = MockConversationRepository::new();
+        repository.expect_find().returning(|_, _| Ok(None));
+
+        let refused = open(repository, " ").await.unwrap_err();
+
+        assert_eq!(refused.classify().1, "invalid_fields");
+    }
+}

@@ -1,0 +1,31 @@
+//! Tokens of a month.
+
+/// The tokens that a turn takes out of a calendar month (UTC): that in which it begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TurnBudget {
+    /// What its owner may use in the month; `None` for any number.
+    pub of_user: Option<u64>,
+    /// What the key may use that asked for it.
+    pub of_key: Option<u64>,
+    /// Tokens of the prompt, at the most. Not counted where nothing is limited, as with the rest.
+    pub prompt: u64,
+    /// The most that the reply may have.
+    pub reply: u64,
+    /// The least that is worth beginning a reply for.
+    pub least_reply: u64,
+}
+
+impl TurnBudget {
+    pub fn is_limited(&self) -> bool {
+        self.of_user.is_some() || self.of_key.is_some()
+    }
+
+    /// What is reserved, where there is enough.
+    pub fn most(&self) -> u64 {
+        self.prompt.saturating_add(self.reply)
+    }
+
+    pub fn least(&self) -> u64 {
+        self.prompt.saturating_add(self.least_reply)
+    }
+}

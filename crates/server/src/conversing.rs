@@ -1,0 +1,94 @@
+//! Conversations and their replies, put together.
+
+use std::{sync::Arc, time::Duration};
+
+use repartee_api::JsonEventEncoder;
+use repartee_application::{
+    conversations::ConversationService,
+    feeds::{FeedPorts, FeedService},
+    messages::MessageService,
+    models::ModelCatalogue,
+    ports::{FeedLog, GenerationLog},
+    replies::{ReplyPorts, ReplyRules, ReplyService},
+};
+use repartee_infrastructure::persistence::{
+    SeaConversationRepository, SeaIdempotencyKeys, SeaMessageRepository, SeaTurnRepository,
+};
+
+use crate::{StartError, accounts::span, ground::Ground, settings::Settings};
+
+/// How long a reply's events stay replayable after its end.
+const REPLAYABLE: Duration = Duration::from_mins(10);
+/// Short, for the model in the process does best with short answers.
+const DEFAULT_SYSTEM_MESSAGE: &str =
+    "You are a helpful AI assistant. Answer in short, clear sentences.";
+
+pub(crate) struct Conversing {
+    pub(crate) conversations: ConversationService,
+    pub(crate) messages: MessageService,
+    pub(crate) replies: ReplyService,
+    pub(crate) feeds: FeedService,
+}
+
+/// Settles what an earlier process left.
+pub(crate) async fn conversing(
+    settings: &Settings,
+    ground: &Ground,
+    feed: &Arc<dyn FeedLog>,
+    log: Arc<dyn GenerationLog>,
+    models: Arc<ModelCatalogue>,
+) -> Result<Conversing, StartError> {
+    let Ground { database, clock, ids, .. } = ground;
+    let conversations = Arc::new(SeaConversationRepository::new(database.clone()));
+    let messages = Arc::new(SeaMessageRepository::new(database.clone()));
+    let turns = Arc::new(SeaTurnRepository::new(database.clone()));
+    let keys = Arc::new(SeaIdempotencyKeys::new(database.clone()));
+    let ports = ReplyPorts {
+        conversations: conversations.clone(),
+        messages: messages.clone(),
+        turns: turns.clone(),
+        keys: keys.clone(),
+        log,
+        encoder: Arc::new(JsonEventEncoder),
+        models,
+        spawner: ground.spawner(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+    };
+    let replies = ReplyService::new(ports, reply_rules(settings));
+    let settled = replies.settle().await?;
+    if settled > 0 {
+        tracing::warn!(settled, "replies that an earlier process left were settled");
+    }
+    replies.start_upkeep();
+    Ok(Conversing {
+        feeds: FeedService::new(FeedPorts {
+            feed: feed.clone(),
+            conversations: conversations.clone(),
+            turns: turns.clone(),
+            replies: replies.clone(),
+        }),
+        conversations: ConversationService::new(
+            conversations.clone(),
+            keys.clone(),
+            turns,
+            replies.clone(),
+            clock.clone(),
+            ids.clone(),
+        ),
+        messages: MessageService::new(conversations, messages, keys, clock.clone(), ids.clone()),
+        replies,
+    })
+}
+
+fn reply_rules(settings: &Settings) -> ReplyRules {
+    ReplyRules {
+        operator_message: settings.replies.system_message.clone(),
+        default_message: DEFAULT_SYSTEM_MESSAGE.to_owned(),
+        most_per_user: settings.limits.concurrent_generations,
+        most_at_once: settings.limits.total_generations,
+        monthly_token_budget: settings.limits.monthly_token_budget,
+        guests_kept: span(settings.retention.guests),
+        replayable: REPLAYABLE,
+    }
+}

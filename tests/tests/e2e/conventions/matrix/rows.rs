@@ -1,0 +1,141 @@
+//! The table: one row for each operation.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use self::{Access::*, Body::*};
+use crate::support::{PASSWORD, address};
+
+/// Who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever calls; no token is looked at.
+    Anybody,
+    /// Without a token as a guest; a bad one is refused all the same.
+    Guests,
+    /// Whoever it is about their own things.
+    SignedIn,
+    /// As [`Access::SignedIn`], and any key.
+    Profile,
+    /// Whoever is signed in; a key never manages an account.
+    Account,
+    /// A program that says which key it has, or whoever is signed in.
+    Clients,
+    /// Whose it is; it isn't there for anybody else.
+    Owner,
+    /// As [`Access::Owner`], and any key of theirs.
+    OwnProfile,
+    /// Whoever the path names; anybody else is told that they may not.
+    Himself,
+    Managers,
+    Admins,
+    /// Administrators; nobody else learns whether somebody else is there.
+    AdminsOnly,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Body {
+    None,
+    Json(fn() -> Value),
+    Form(&'static str),
+}
+
+pub(super) struct Row {
+    pub(super) operation: &'static str,
+    pub(super) access: Access,
+    /// The status for whoever may.
+    pub(super) answers: u16,
+    pub(super) query: &'static str,
+    pub(super) body: Body,
+}
+
+/// `(operation, who may, what whoever may is answered, body, query)`
+const fn row(
+    operation: &'static str,
+    access: Access,
+    answers: u16,
+    body: Body,
+    query: &'static str,
+) -> Row {
+    Row { operation, access, answers, query, body }
+}
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    row("POST /api/v1/auth/register", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/login", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/refresh", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/logout", Account, 204, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/ticket", Account, 200, None, ""),
+    row("GET /api/v1/auth/sessions", Account, 200, None, ""),
+    row("DELETE /api/v1/auth/sessions/{session_id}", Owner, 204, None, ""),
+    row("POST /api/v1/auth/password/forgot", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/password/reset", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/email/verify", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /api/v1/auth/email/resend", Account, 202, None, ""),
+    row("GET /api/v1/users/me", Profile, 200, None, ""),
+    row("PATCH /api/v1/users/me", Account, 200, Json(|| json!({"first_name": "A"})), ""),
+    row("PUT /api/v1/users/me", Account, 200, Json(|| json!({"first_name": "A"})), ""),
+    row("POST /api/v1/users/me/password", Account, 204, Json(new_password), ""),
+    row("GET /api/v1/api-keys", Account, 200, None, ""),
+    row("POST /api/v1/api-keys", Account, 201, Json(|| json!({"name": "A script"})), ""),
+    row("DELETE /api/v1/api-keys/{key_id}", Owner, 204, None, ""),
+    row("POST /oauth/token", Anybody, 400, Form("grant_type=refresh_token&refresh_token=none"), ""),
+    row("POST /oauth/revoke", Anybody, 200, Form("token=none"), ""),
+    row("POST /oauth/introspect", Clients, 200, Form("token=none"), ""),
+    row("GET /.well-known/oauth-authorization-server", Anybody, 200, None, ""),
+    row("GET /.well-known/jwks.json", Anybody, 200, None, ""),
+    row("GET /api/v1/users", Managers, 200, None, ""),
+    row("POST /api/v1/users", Admins, 201, Json(new_user), ""),
+    row("GET /api/v1/users/{user_id}", OwnProfile, 200, None, ""),
+    row("PATCH /api/v1/users/{user_id}", AdminsOnly, 200, Json(|| json!({"is_active": false})), ""),
+    row("DELETE /api/v1/users/{user_id}", AdminsOnly, 204, None, ""),
+    row("GET /api/v1/conversations", SignedIn, 200, None, ""),
+    row("POST /api/v1/conversations", SignedIn, 201, Json(|| json!({"title": "Tea"})), ""),
+    row("GET /api/v1/conversations/{conversation_id}", Owner, 200, None, ""),
+    row("PATCH /api/v1/conversations/{conversation_id}", Owner, 200, Json(|| json!({"title": "Tea"})), ""),
+    row("PUT /api/v1/conversations/{conversation_id}", Owner, 200, Json(|| json!({"title": "Tea"})), ""),
+    row("DELETE /api/v1/conversations/{conversation_id}", Owner, 204, None, ""),
+    row("GET /api/v1/conversations/{conversation_id}/messages", Owner, 200, None, ""),
+    row("POST /api/v1/conversations/{conversation_id}/messages", Owner, 200, Json(|| json!({"content": "Hello", "model": "mock-1-0"})), ""),
+    row("GET /api/v1/stream/chat/{conversation_id}", Owner, 200, None, "?message=Hello&model=mock-1-0"),
+    row("POST /api/chat", Guests, 200, Json(|| json!({"message": "Hello"})), ""),
+    row("GET /api/chat/stream", Guests, 426, None, ""),
+    row("GET /api/v1/generations/{generation_id}", Owner, 200, None, ""),
+    row("GET /api/v1/generations/{generation_id}/events", Owner, 200, None, ""),
+    row("POST /api/v1/generations/{generation_id}/cancel", Owner, 200, None, ""),
+    row("GET /api/v1/events", SignedIn, 200, None, ""),
+    row("GET /api/v1/conversations/{conversation_id}/events", Owner, 200, None, ""),
+    row("GET /ws/chat", Anybody, 426, None, ""),
+    row("GET /ws/chat/{user_id}", Himself, 426, None, ""),
+    row("GET /api/v1/chat/ws/{user_id}", Himself, 426, None, ""),
+    row("GET /ws/{conversation_id}", Owner, 426, None, ""),
+    row("GET /api/v1/audit-logs", Admins, 200, None, ""),
+    row("GET /api/v1/audit-logs/verify", Admins, 200, None, ""),
+    row("GET /api/v1/audit-logs/export", Admins, 200, None, ""),
+    row("GET /health", Anybody, 200, None, ""),
+    row("GET /api/health", Anybody, 200, None, ""),
+    row("GET /api/v1/health", Anybody, 200, None, ""),
+    row("GET /health/live", Anybody, 200, None, ""),
+    row("GET /health/ready", Anybody, 200, None, ""),
+    row("GET /openapi.json", Anybody, 200, None, ""),
+    row("GET /docs", Anybody, 200, None, ""),
+    row("GET /redoc", Anybody, 200, None, ""),
+    row("GET /", Anybody, 200, None, ""),
+    row("GET /favicon.ico", Anybody, 200, None, ""),
+    row("GET /docs/{file}", Anybody, 404, None, ""),
+    row("GET /redoc/{file}", Anybody, 404, None, ""),
+    row("GET /assets/{file}", Anybody, 404, None, ""),
+];
+
+fn new_password() -> Value {
+    json!({"current_password": PASSWORD, "new_password": "difference-engine-2"})
+}
+
+/// Somebody who is not there yet.
+fn new_user() -> Value {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("made{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    json!({"email": address(&name), "password": PASSWORD})
+}

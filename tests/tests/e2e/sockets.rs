@@ -1,0 +1,7 @@
+//! Chatting over a WebSocket.
+
+mod access;
+mod closing;
+mod expiry;
+mod frames;
+mod malformed;
