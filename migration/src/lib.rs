@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_first_conversation;
 mod m20261121_000002_many_subscribers;
 mod m20261121_000003_who_is_calling;
+mod m20261121_000005_old_budgets;
 mod table;
 
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_first_conversation::Migration),
             Box::new(m20261121_000002_many_subscribers::Migration),
             Box::new(m20261121_000003_who_is_calling::Migration),
+            Box::new(m20261121_000005_old_budgets::Migration),
         ]
     }
 }

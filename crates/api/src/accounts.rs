@@ -14,10 +14,11 @@ use repartee_application::accounts::{
     AccountService, Registered, SignedIn, StreamAccessService, TokenPair,
 };
 
+pub(crate) use self::body::TicketBody;
 use self::{
     body::{
-        LogInBody, LogOutBody, ProfileBody, RefreshBody, RegisterBody, SignedInBody, TicketBody,
-        TokenPairBody, UserBody,
+        LogInBody, LogOutBody, ProfileBody, RefreshBody, RegisterBody, SignedInBody, TokenPairBody,
+        UserBody,
     },
     recovery::AcceptedBody,
 };

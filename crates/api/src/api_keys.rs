@@ -8,15 +8,13 @@ use actix_web::{
     web::{Data, Json, Path, Query},
 };
 use repartee_application::{AppError, api_keys::ApiKeyService};
-use repartee_domain::ApiKeyId;
-use uuid::Uuid;
 
 use self::body::{ApiKeyBody, MadeKeyBody, NewApiKeyBody};
 use crate::{
     ApiError,
     auth::Caller,
     body::JsonBody,
-    cursor::{Cursor, ListBody, PageQuery},
+    cursor::{ListBody, PageQuery},
     idempotency::idempotency_key,
     problem::Problem,
 };
@@ -87,14 +85,4 @@ pub(crate) async fn revoke(
     let id = id.parse().map_err(|_| AppError::NotFound { resource: "api_key" })?;
     keys.revoke(&actor, id).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-impl Cursor for ApiKeyId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_uuid().as_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self::from_uuid)
-    }
 }

@@ -1,6 +1,7 @@
 //! `/api/chat`: a message and its reply, in a conversation whose id the client chooses.
 
 mod body;
+pub(crate) mod v1;
 
 use actix_web::{
     HttpRequest,
@@ -29,7 +30,7 @@ use crate::{
 /// message (`retention.guests_days`). A user's is the id of the conversation. `persona_id` is given
 /// back as it came.
 #[utoipa::path(
-    post, path = "/api/chat", tag = "chat",
+    post, path = "/api/chat", tag = "family A",
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, with a `session_id`: repeated with the same body within 24 hours it answers as the first does, and nothing is sent twice")),
     security((), ("access_token" = [])),
     request_body = ChatBody,
@@ -111,7 +112,7 @@ impl Place<'_> {
             return Ok((visit.actor, visit.session, visit.conversation.id));
         }
         let id = session.map(ConversationId::from_uuid);
-        let id = self.conversations.open(actor, id, about, message).await?.id;
+        let id = self.conversations.open(actor, id, about, message, None).await?.id;
         Ok((actor.clone(), id.as_uuid(), id))
     }
 }

@@ -1,6 +1,7 @@
 //! `/api/v1/conversations`.
 
 mod body;
+pub(crate) mod stats;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,7 +9,7 @@ use actix_web::{
     web::{Data, Json, Path, Query},
 };
 use repartee_application::{
-    AppError,
+    Actor, AppError,
     conversations::ConversationService,
     ports::{ConversationFilter, ConversationReference},
 };
@@ -19,8 +20,7 @@ use repartee_domain::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use self::body::ChangeConversationBody;
-pub(crate) use self::body::{ConversationBody, NewConversationBody};
+pub(crate) use self::body::{ChangeConversationBody, ConversationBody, NewConversationBody};
 use crate::{
     ApiError,
     auth::Caller,
@@ -79,13 +79,23 @@ pub(crate) async fn create(
     body: JsonBody,
     conversations: Data<ConversationService>,
 ) -> Result<HttpResponse, ApiError> {
+    created(&actor, &request, &body, &conversations, "/api/v1/conversations").await
+}
+
+/// Begins a conversation, which is then found under `place`.
+pub(crate) async fn created(
+    actor: &Actor,
+    request: &HttpRequest,
+    body: &JsonBody,
+    conversations: &ConversationService,
+    place: &str,
+) -> Result<HttpResponse, ApiError> {
     let about: NewConversationBody = body.parse()?;
-    let key = idempotency_key(&request, None, &[body.bytes()])?;
-    let conversation = conversations.create(&actor, about.try_into()?, key).await?;
-    let location = format!("/api/v1/conversations/{}", conversation.id);
+    let key = idempotency_key(request, None, &[body.bytes()])?;
+    let conversation = conversations.create(actor, about.try_into()?, key).await?;
     let tag = entity_tag(conversation.version);
     Ok(HttpResponse::Created()
-        .insert_header((LOCATION, location))
+        .insert_header((LOCATION, format!("{place}/{}", conversation.id)))
         .insert_header((ETAG, tag))
         .json(ConversationBody::from(conversation)))
 }
@@ -220,6 +230,6 @@ impl FilterQuery {
             .map(str::parse::<ConversationStatusName>)
             .collect::<Result<_, _>>()
             .map_err(|error| ApiError::invalid("status", "invalid", error.to_string()))?;
-        Ok(ConversationFilter { statuses, title: title(self.q)? })
+        Ok(ConversationFilter { statuses, title: title(self.q)?, active_since: None })
     }
 }

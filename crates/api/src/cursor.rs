@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use repartee_application::{Page, PageRequest, ports::ConversationKey};
-use repartee_domain::{ConversationId, MessageId};
+use repartee_domain::{ApiKeyId, ConversationId, LoginSessionId, MessageId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -75,15 +75,22 @@ pub(crate) fn encode<K: Cursor>(key: &K) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(key.to_bytes())
 }
 
-impl Cursor for MessageId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_uuid().as_bytes().to_vec()
-    }
+/// Lists in the order of ids, which is that in which they were made.
+macro_rules! cursors_of_ids {
+    ($($id:ty),+ $(,)?) => {$(
+        impl Cursor for $id {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.as_uuid().as_bytes().to_vec()
+            }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self::from_uuid)
-    }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self::from_uuid)
+            }
+        }
+    )+};
 }
+
+cursors_of_ids!(ApiKeyId, LoginSessionId, MessageId, UserId);
 
 impl Cursor for ConversationKey {
     fn to_bytes(&self) -> Vec<u8> {

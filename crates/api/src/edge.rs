@@ -26,6 +26,8 @@ pub struct EdgeSettings {
     /// Proxies whose word on who sent a request counts.
     pub trusted_proxies: Vec<Network>,
     pub hsts: Hsts,
+    /// Where clients find the server, with no slash at the end; `None`: wherever they ask.
+    pub public_url: Option<String>,
 }
 
 /// Whether browsers are told to come by TLS alone (RFC 6797).
@@ -45,6 +47,7 @@ impl Default for EdgeSettings {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             hsts: Hsts::BehindTls,
+            public_url: None,
         }
     }
 }

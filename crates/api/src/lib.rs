@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod body;
 mod chat;
+mod chats;
 mod conversations;
 mod cursor;
 mod docs;
@@ -32,6 +33,7 @@ mod sockets;
 mod sse;
 mod streams;
 mod time;
+mod user_conversations;
 mod visitor;
 
 use problem::ApiError;

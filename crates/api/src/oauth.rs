@@ -6,14 +6,11 @@ mod metadata;
 mod refusal;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, PRAGMA},
     web::Data,
 };
-use repartee_application::{
-    accounts::Authenticator,
-    oauth::{Asking, OauthError, OauthService, TokenRequest},
-};
+use repartee_application::oauth::{Asking, OauthError, OauthService, TokenRequest};
 
 use self::{
     body::{
@@ -24,7 +21,10 @@ use self::{
     metadata::MetadataBody,
     refusal::Refusal,
 };
-use crate::auth::{self, origin};
+use crate::{
+    EdgeSettings,
+    auth::{self, Caller, origin},
+};
 
 /// Tokens for a refresh token, or for a key (RFC 6749).
 ///
@@ -98,14 +98,11 @@ pub(crate) async fn introspect(
     request: HttpRequest,
     form: Form,
     oauth: Data<OauthService>,
-    authenticator: Data<Authenticator>,
 ) -> Result<HttpResponse, Refusal> {
-    let asking = match auth::bearer(&request) {
-        Some(token) => {
-            let access = authenticator.authenticate(token, origin(&request)).await;
-            Asking::User(access.map_err(auth::refused)?.actor)
-        }
-        None => Asking::Client(form.client(&request)?.ok_or(OauthError::InvalidClient)?),
+    let asking = if auth::bearer(&request).is_some() {
+        Asking::User(Caller::extract(&request).await?.0)
+    } else {
+        Asking::Client(form.client(&request)?.ok_or(OauthError::InvalidClient)?)
     };
     let found = oauth.introspect(form.secret("token"), asking, &origin(&request)).await?;
     Ok(no_store().json(IntrospectedBody::of(found, oauth.issuer())))
@@ -116,11 +113,15 @@ pub(crate) async fn introspect(
     get, path = "/.well-known/oauth-authorization-server", tag = "oauth",
     responses((status = 200, body = MetadataBody)), security(()),
 )]
-pub(crate) async fn metadata(request: HttpRequest, oauth: Data<OauthService>) -> HttpResponse {
-    // It depends on the name that the server was asked by.
+pub(crate) async fn metadata(
+    request: HttpRequest,
+    oauth: Data<OauthService>,
+    edge: Data<EdgeSettings>,
+) -> HttpResponse {
+    // It may depend on the name that the server was asked by.
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "private, max-age=300"))
-        .json(MetadataBody::of(&request, oauth.issuer()))
+        .json(MetadataBody::of(&request, edge.public_url.as_deref(), oauth.issuer()))
 }
 
 /// The keys that access tokens are signed with (RFC 7517); none where that is a secret.

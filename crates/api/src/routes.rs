@@ -9,9 +9,12 @@ use actix_web::{
 };
 
 use crate::{
-    ApiError, accounts, api_keys, audit, chat, conversations, docs, feeds, health, messages, oauth,
-    pages, replies, sockets,
+    ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages,
+    oauth, pages, replies, sockets, user_conversations,
 };
+
+const OF_USER: &str = "/api/v1/users/{user_id}/conversations";
+const ONE_OF_USER: &str = "/api/v1/users/{user_id}/conversations/{conversation_id}";
 
 /// Every route with its methods. What is not in here does not exist.
 pub(crate) fn routes() -> RouteTable {
@@ -52,12 +55,42 @@ pub(crate) fn routes() -> RouteTable {
         .patch("/api/v1/conversations/{conversation_id}", conversations::change)
         .put("/api/v1/conversations/{conversation_id}", conversations::replace)
         .delete("/api/v1/conversations/{conversation_id}", conversations::delete)
+        .get("/api/v1/conversations/{conversation_id}/stats", conversations::stats::stats)
         .get("/api/v1/conversations/{conversation_id}/messages", messages::list)
         .post("/api/v1/conversations/{conversation_id}/messages", messages::send)
         .get(messages::STREAM_CHAT, messages::stream_chat)
         // Sessions, for guests too
         .post("/api/chat", chat::send)
         .get("/api/chat/stream", sockets::chat_stream)
+        // Family B
+        .get("/api/v1/chats", chats::list)
+        .post("/api/v1/chats", chats::create)
+        .get("/api/v1/chats/{conversation_id}", chats::find)
+        .put("/api/v1/chats/{conversation_id}", chats::change)
+        .delete("/api/v1/chats/{conversation_id}", chats::archive)
+        // Family C
+        .post("/api/v1/chat/send", chat::v1::send)
+        // Family D
+        .get(OF_USER, user_conversations::list)
+        .post(OF_USER, user_conversations::create)
+        .get("/api/v1/users/{user_id}/conversations/recent", user_conversations::recent)
+        .delete(ONE_OF_USER, user_conversations::delete)
+        .post(
+            "/api/v1/users/{user_id}/conversations/{conversation_id}/reconnect",
+            user_conversations::reconnect,
+        )
+        .get(
+            "/api/v1/users/{user_id}/conversations/{conversation_id}/validate",
+            user_conversations::validate,
+        )
+        .post(
+            "/api/v1/users/{user_id}/conversations/{conversation_id}/end",
+            user_conversations::end,
+        )
+        .get(
+            "/api/v1/users/{user_id}/conversations/{conversation_id}/stats",
+            user_conversations::stats,
+        )
         // Replies being written
         .get("/api/v1/generations/{generation_id}", replies::find)
         .get("/api/v1/generations/{generation_id}/events", replies::events)

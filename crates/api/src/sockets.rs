@@ -178,7 +178,7 @@ pub(crate) async fn guest(
 /// `{"type": "end", "reply", "session_id", "message_id", "persona_id", "tokens_used"}` or
 /// `{"type": "error", "code", "detail"}`. Close codes are those of `/ws/chat/{user_id}`.
 #[utoipa::path(
-    get, path = "/api/chat/stream", tag = "chat",
+    get, path = "/api/chat/stream", tag = "family A",
     params(
         ("token" = Option<String>, Query, description = "An access token, where no header can be set"),
         ("ticket" = Option<String>, Query, description = "A ticket, where no header can be set"),

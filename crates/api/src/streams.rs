@@ -156,6 +156,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use repartee_application::{Credential, Origin};
     use repartee_domain::accounts::Role;
     use uuid::Uuid;
@@ -171,7 +172,7 @@ mod tests {
         Actor {
             user: UserId::from_uuid(Uuid::from_u128(user)),
             role: Role::User,
-            credential: Credential::External,
+            credential: Credential::External { expires_at: DateTime::UNIX_EPOCH },
             origin,
         }
     }

@@ -27,7 +27,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     administration::{
-        AccountChanges, ImportError, ImportedUser, NewUser, UserAdminService, UserImport,
+        AccountChanges, Claimed, ImportError, ImportedUser, NewUser, UserAdminService, UserImport,
     },
     authenticate::{Access, Authenticator, AuthenticatorPorts},
     external::ExternalUsers,

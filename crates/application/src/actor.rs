@@ -25,8 +25,8 @@ pub enum Credential {
     Session(LoginSessionId),
     /// A program with a key.
     Key(Arc<ApiKey>),
-    /// A token of another issuer: there is no login session here.
-    External,
+    /// A token of another issuer, and when it runs out: there is no login session here.
+    External { expires_at: DateTime<Utc> },
     /// The random id of a guest's conversation.
     Guest,
 }
@@ -44,14 +44,14 @@ impl Actor {
     pub fn session(&self) -> Option<LoginSessionId> {
         match self.credential {
             Credential::Session(id) => Some(id),
-            Credential::Key(_) | Credential::External | Credential::Guest => None,
+            Credential::Key(_) | Credential::External { .. } | Credential::Guest => None,
         }
     }
 
     pub fn key(&self) -> Option<&ApiKey> {
         match &self.credential {
             Credential::Key(key) => Some(key),
-            Credential::Session(_) | Credential::External | Credential::Guest => None,
+            Credential::Session(_) | Credential::External { .. } | Credential::Guest => None,
         }
     }
 

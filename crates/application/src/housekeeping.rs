@@ -3,14 +3,15 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use repartee_domain::limits::Month;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AppError,
     ports::{
-        Clock, FeedLog, GuestRepository, IdempotencyKeys, LoginFailureRepository, PortError,
-        Spawner, TicketRepository,
+        BudgetLedger, Clock, FeedLog, GuestRepository, IdempotencyKeys, LoginFailureRepository,
+        PortError, Spawner, TicketRepository,
     },
     replies::ReplyService,
 };
@@ -29,6 +30,7 @@ pub struct Housekeeping {
     pub feed: Arc<dyn FeedLog>,
     pub guests: Arc<dyn GuestRepository>,
     pub failures: Arc<dyn LoginFailureRepository>,
+    pub budgets: Arc<dyn BudgetLedger>,
     pub replies: ReplyService,
     pub clock: Arc<dyn Clock>,
 }
@@ -62,6 +64,9 @@ impl Housekeeping {
         if let Some(before) = now.checked_sub_signed(FAILURES_KEPT) {
             forget_all(|| self.failures.forget(before, AT_ONCE)).await;
         }
+        // A reply that began before midnight may end in the month after.
+        let month = Month::of(now).previous();
+        forget_all(|| self.budgets.forget(month, AT_ONCE)).await;
         if let Err(error) = self.stop_expired_replies().await {
             tracing::error!(error = &error as &dyn Error, "cannot stop what nobody can read");
         }
@@ -103,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         ports::{
-            MockClock, MockFeedLog, MockGuestRepository, MockIdempotencyKeys,
+            MockBudgetLedger, MockClock, MockFeedLog, MockGuestRepository, MockIdempotencyKeys,
             MockLoginFailureRepository, MockTicketRepository,
         },
         replies::fixture::Fixture,
@@ -127,6 +132,13 @@ mod tests {
             .withf(move |before, _| *before == a_day_ago)
             .once()
             .returning(|_, _| Ok(0));
+        let mut budgets = MockBudgetLedger::new();
+        let mut portions = [Ok(500), Ok(0)].into_iter();
+        budgets
+            .expect_forget()
+            .withf(|before, _| before.to_string() == "1969-12")
+            .times(2)
+            .returning(move |_, _| portions.next().unwrap());
         let mut guests = MockGuestRepository::new();
         guests.expect_running().once().returning(move |_, _| Err(unavailable().unwrap_err()));
         guests.expect_forget().once().returning(|_, _| Ok(3));
@@ -138,6 +150,7 @@ mod tests {
             feed: Arc::new(feed),
             guests: Arc::new(guests),
             failures: Arc::new(failures),
+            budgets: Arc::new(budgets),
             replies: Fixture::answering([]).service,
             clock: Arc::new(clock),
         };
@@ -157,6 +170,8 @@ mod tests {
         feed.expect_forget().returning(|_, _| Ok(0));
         let mut failures = MockLoginFailureRepository::new();
         failures.expect_forget().returning(|_, _| Ok(0));
+        let mut budgets = MockBudgetLedger::new();
+        budgets.expect_forget().returning(|_, _| Ok(0));
         let mut guests = MockGuestRepository::new();
         guests.expect_running().returning(|_, _| Ok(vec![GENERATION]));
         let turns = fixture.turns.clone();
@@ -172,6 +187,7 @@ mod tests {
             feed: Arc::new(feed),
             guests: Arc::new(guests),
             failures: Arc::new(failures),
+            budgets: Arc::new(budgets),
             replies: fixture.service,
             clock: Arc::new(clock),
         };

@@ -75,14 +75,14 @@ impl LimitService {
     pub async fn admit(&self, actor: &Actor) -> Decision {
         let counters = match &actor.credential {
             Credential::Guest => self.of_guest(&actor.origin),
-            Credential::Key(_) | Credential::Session(_) | Credential::External => {
+            Credential::Key(_) | Credential::Session(_) | Credential::External { .. } => {
                 self.of_user(actor)
             }
         };
         self.count(&counters, |action, at| match actor.credential {
             // Who has no account is nobody that is known.
             Credential::Guest => actor.origin.entry(AuditActor::Nobody, action, at),
-            Credential::Key(_) | Credential::Session(_) | Credential::External => {
+            Credential::Key(_) | Credential::Session(_) | Credential::External { .. } => {
                 actor.did(action, at)
             }
         })
@@ -144,7 +144,9 @@ impl LimitService {
     /// process is first.
     async fn tell(&self, hit: &Counter, entry: AuditEntry) {
         let Some(quota) = Quota::named("entry", 1, hit.quota.window) else { return };
-        let once = [Counter { class: LimitClass::Entries, subject: hit.subject, quota }];
+        // By class: who guesses passwords is told of, whatever else they are told of already.
+        let class = LimitClass::Entries(hit.class.as_str());
+        let once = [Counter { class, subject: hit.subject, quota }];
         // Asked first, so that a flood of refusals costs nothing.
         if !matches!(self.ports.local.check(&once).await, Ok(told) if told.is_admitted()) {
             return;
@@ -196,7 +198,7 @@ impl LimitRules {
             LimitClass::Registrations => (self.registrations_per_hour, HOUR),
             LimitClass::Resets => (self.resets_per_hour, HOUR),
             LimitClass::Guests => (self.guest_requests_per_minute, MINUTE),
-            LimitClass::Requests | LimitClass::Entries => return None,
+            LimitClass::Requests | LimitClass::Entries(_) => return None,
         };
         Quota::named(class.as_str(), limit, window)
     }

@@ -11,8 +11,8 @@ use crate::{
     Actor, AppError, IdempotencyKey, Order, Page, PageRequest, Permission,
     conversations::{key_about, why_closed},
     ports::{
-        Clock, ConversationReference, ConversationRepository, Done, IdGenerator, IdempotencyKeys,
-        MessageRepository, PortError, UsedKey,
+        Clock, ConversationReference, ConversationRepository, ConversationStats, Done, IdGenerator,
+        IdempotencyKeys, MessageRepository, PortError, UsedKey,
     },
 };
 
@@ -49,6 +49,17 @@ impl MessageService {
         actor.may(Permission::Read)?;
         let page = self.messages.list(actor.user, conversation, order, page).await?;
         page.ok_or(AppError::CONVERSATION_NOT_FOUND)
+    }
+
+    /// What a conversation came to.
+    pub async fn stats(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<ConversationStats, AppError> {
+        actor.may(Permission::Read)?;
+        let stats = self.messages.stats(actor.user, conversation).await?;
+        stats.ok_or(AppError::CONVERSATION_NOT_FOUND)
     }
 
     /// Stores a message that nobody answers: a note, or a conversation brought from elsewhere.

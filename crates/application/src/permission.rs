@@ -22,6 +22,8 @@ pub enum Permission {
     ListUsers,
     /// Making, changing and deleting users, and giving roles.
     ManageUsers,
+    /// What belongs to somebody else, in their name.
+    ActForOthers,
     /// The audit log.
     ReadAudit,
 }
@@ -40,7 +42,7 @@ impl Permission {
             Self::Read | Self::Chat => Role::Guest,
             Self::ReadProfile | Self::ManageAccount => Role::User,
             Self::ListUsers => Role::Manager,
-            Self::ManageUsers | Self::ReadAudit => Role::Admin,
+            Self::ManageUsers | Self::ActForOthers | Self::ReadAudit => Role::Admin,
         }
     }
 
@@ -50,9 +52,11 @@ impl Permission {
             Self::Read => ForKeys::Scope(&[Scope::Read, Scope::Chat]),
             Self::Chat => ForKeys::Scope(&[Scope::Chat]),
             Self::ReadProfile => ForKeys::Any,
-            Self::ManageAccount | Self::ListUsers | Self::ManageUsers | Self::ReadAudit => {
-                ForKeys::Never
-            }
+            Self::ManageAccount
+            | Self::ListUsers
+            | Self::ManageUsers
+            | Self::ActForOthers
+            | Self::ReadAudit => ForKeys::Never,
         }
     }
 }
@@ -99,13 +103,14 @@ mod tests {
     use super::*;
     use crate::Origin;
 
-    const ALL: [Permission; 7] = [
+    const ALL: [Permission; 8] = [
         Permission::Read,
         Permission::Chat,
         Permission::ReadProfile,
         Permission::ManageAccount,
         Permission::ListUsers,
         Permission::ManageUsers,
+        Permission::ActForOthers,
         Permission::ReadAudit,
     ];
 

@@ -45,7 +45,7 @@ pub struct Writing {
     pub finish_reason: Option<FinishReason>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MessageRole {
     User,
     Assistant,

@@ -65,7 +65,7 @@ pub(crate) fn accounts(
         hasher,
         common_passwords: Arc::new(CommonPasswordList),
         throttle: Arc::new(LogInThrottle::new(throttle)),
-        letters: Letters::new(letters, &settings.http.public_url),
+        letters: Letters::new(letters, &settings.http.links_begin_with()),
         signer: signer.clone(),
         clock: clock.clone(),
         ids: ids.clone(),

@@ -17,8 +17,9 @@ use repartee_domain::audit::Action;
 use repartee_infrastructure::{
     limits::LocalRateLimiter,
     persistence::{
-        Database, SeaAuditRecorder, SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys,
-        SeaLoginFailureRepository, SeaTicketRepository, SeaTurnRepository, SeaUserDirectory,
+        Database, SeaAuditRecorder, SeaBudgetLedger, SeaFeedLog, SeaGuestRepository,
+        SeaIdempotencyKeys, SeaLoginFailureRepository, SeaTicketRepository, SeaTurnRepository,
+        SeaUserDirectory,
     },
     system::{SystemClock, TrackedSpawner},
 };
@@ -88,6 +89,7 @@ impl Application {
             Arc::new(SeaIdempotencyKeys::new(database.clone())),
             Arc::new(SeaTurnRepository::new(database.clone())),
             replies.clone(),
+            Arc::new(SeaAuditRecorder::new(database.clone())),
         );
         let Auditing { service: audit, trail, diary } = auditing(&ground, &stop);
         let probe = Arc::new(database.clone());
@@ -190,6 +192,7 @@ fn housekeeping(ground: &Ground, feed: &Arc<dyn FeedLog>, replies: &ReplyService
         feed: feed.clone(),
         guests: Arc::new(SeaGuestRepository::new(database.clone())),
         failures: Arc::new(SeaLoginFailureRepository::new(database.clone())),
+        budgets: Arc::new(SeaBudgetLedger::new(database.clone())),
         replies: replies.clone(),
         clock: clock.clone(),
     }
@@ -215,6 +218,7 @@ fn edge(settings: &Settings) -> EdgeSettings {
         body_limit_bytes: settings.http.body_limit_bytes,
         body_timeout: settings.http.body_timeout,
         hsts: settings.http.hsts,
+        public_url: settings.http.public_url.clone(),
         cors_origins: match &settings.http.cors_origins {
             CorsOrigins::Any => vec!["*".to_owned()],
             CorsOrigins::Listed(origins) => origins.clone(),

@@ -1,4 +1,5 @@
-//! Single-use secrets that belong to no login session: links in mails.
+//! Single-use secrets that belong to no login session: links in mails, and tickets that a token of
+//! another issuer got.
 //!
 //! SQLite cannot drop a NOT NULL: the rows are copied into a table without it.
 
@@ -20,16 +21,19 @@ const COPY: &str = "INSERT INTO single_use_secrets (secret_hash, purpose, user_i
 const WITH_SESSION: &str = " WHERE session_id IS NOT NULL";
 
 pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    replace(manager, uuid_null("session_id"), COPY).await
+    let mut table = table(uuid_null("session_id"));
+    // When the token of another issuer runs out that got a ticket.
+    table.col(timestamp_with_time_zone_null("token_expires_at"));
+    replace(manager, table, COPY).await
 }
 
 pub(super) async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    replace(manager, uuid("session_id"), &format!("{COPY}{WITH_SESSION}")).await
+    replace(manager, table(uuid("session_id")), &format!("{COPY}{WITH_SESSION}")).await
 }
 
 async fn replace(
     manager: &SchemaManager<'_>,
-    session_id: ColumnDef,
+    table: TableCreateStatement,
     copy: &str,
 ) -> Result<(), DbErr> {
     for column in INDEXED {
@@ -38,7 +42,7 @@ async fn replace(
     }
     let rename = Table::rename().table(SINGLE_USE_SECRETS, OLD).take();
     manager.rename_table(rename).await?;
-    manager.create_table(table(session_id)).await?;
+    manager.create_table(table).await?;
     manager.get_connection().execute_unprepared(copy).await?;
     manager.drop_table(Table::drop().table(OLD).take()).await?;
     for column in INDEXED {

@@ -2,19 +2,22 @@
 
 use std::process::Output;
 
-use repartee_tests::server::{Server, Setup};
-use serde_json::json;
+use repartee_tests::server::{Server, Setup, Site};
+use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, address, log_in, on_both_databases, text};
 
 on_both_databases!(
     an_administrator_is_made_with_a_password_that_is_no_argument,
     imported_users_log_in_with_their_old_passwords,
+    a_file_with_a_mistake_at_its_end_changes_nothing,
 );
 
 /// As passlib writes PBKDF2-SHA256; of `password`.
 const HASH: &str =
     "$pbkdf2-sha256$6400$.6UI/S.nXIk8jcbdHx3Fhg$98jZicV16ODfEsEZeYPGHU3kbrUrvUEXOPimVSQDD44";
+
+const IMPORT: [&str; 2] = ["import-users", "users.jsonl"];
 
 #[track_caller]
 fn said(output: &Output, code: i32) -> String {
@@ -48,15 +51,22 @@ async fn an_administrator_is_made_with_a_password_that_is_no_argument(setup: Set
     root.get("/api/v1/users").await.expect(200);
 }
 
+fn user(name: &str) -> Value {
+    json!({"email": address(name), "username": name, "password_hash": HASH})
+}
+
+fn write(site: &Site, lines: &[Value]) {
+    let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+    std::fs::write(site.directory().join("users.jsonl"), lines.join("\n")).unwrap();
+}
+
+fn imported(stored: usize, skipped: usize) -> String {
+    format!("{stored} imported, {skipped} skipped: their addresses are known")
+}
+
 async fn imported_users_log_in_with_their_old_passwords(setup: Setup) {
     let site = setup.site().await;
-    let user =
-        |name: &str| json!({"email": address(name), "username": name, "password_hash": HASH});
-    let write = |lines: &[serde_json::Value]| {
-        let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
-        std::fs::write(site.directory().join("users.jsonl"), lines.join("\n")).unwrap();
-    };
-    let import = ["import-users", "users.jsonl"];
+    let write = |lines: &[Value]| write(&site, lines);
     let mut manager = user("grace");
     manager["role"] = json!("manager");
     manager["email_verified"] = json!(true);
@@ -64,17 +74,16 @@ async fn imported_users_log_in_with_their_old_passwords(setup: Setup) {
     bad["password_hash"] = json!("md5");
 
     write(&[user("ada"), bad]);
-    let refused = said(&site.run(&import).await, 1);
+    let refused = said(&site.run(&IMPORT).await, 1);
     assert!(refused.contains("users.jsonl: line 2: password_hash must be"), "{refused}");
     write(&[user("ada"), manager.clone()]);
-    let known = "skipped: their addresses are known";
-    assert_eq!(said(&site.run(&import).await, 0), format!("2 imported, 0 {known}"));
+    assert_eq!(said(&site.run(&IMPORT).await, 0), imported(2, 0));
     write(&[user("ada"), manager, user("hedy")]);
-    assert_eq!(said(&site.run(&import).await, 0), format!("1 imported, 2 {known}"));
+    assert_eq!(said(&site.run(&IMPORT).await, 0), imported(1, 2));
     let mut clash = user("new");
     clash["username"] = json!("ADA");
     write(&[clash]);
-    let refused = said(&site.run(&import).await, 1);
+    let refused = said(&site.run(&IMPORT).await, 1);
     assert!(refused.contains("line 1: username is in use by somebody else"), "{refused}");
     said(&site.run(&["import-users", "nowhere.jsonl"]).await, 1);
 
@@ -91,4 +100,20 @@ async fn imported_users_log_in_with_their_old_passwords(setup: Setup) {
             assert_eq!(user["role"], if name == "grace" { "manager" } else { "user" });
         }
     }
+}
+
+async fn a_file_with_a_mistake_at_its_end_changes_nothing(setup: Setup) {
+    let site = setup.site().await;
+    // Far apart: users are stored by the hundred.
+    let mut users: Vec<_> = (0..500).map(|n| user(&format!("user{n}"))).collect();
+    users[499]["username"] = json!("USER0");
+    write(&site, &users);
+
+    let refused = said(&site.run(&IMPORT).await, 1);
+
+    assert!(refused.contains("line 500: username is in use by somebody else"), "{refused}");
+    users[499]["username"] = json!("user499");
+    write(&site, &users);
+    assert_eq!(said(&site.run(&IMPORT).await, 0), imported(500, 0));
+    assert_eq!(said(&site.run(&IMPORT).await, 0), imported(0, 500), "again");
 }

@@ -8,6 +8,7 @@ mod audit;
 mod budgets;
 mod cancel;
 mod circuit;
+mod clients;
 mod commands;
 mod configuration;
 mod conventions;

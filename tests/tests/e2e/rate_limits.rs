@@ -2,6 +2,7 @@
 
 mod proxies;
 mod redis;
+mod sockets;
 mod streams;
 
 use futures::future::join_all;

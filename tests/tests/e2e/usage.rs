@@ -51,12 +51,15 @@ async fn usage_is_settled_on_every_path(setup: Setup) {
         ("mock-cut", None, true, 9..=200),
         ("mock-errormid", None, true, 9..=200),
         ("mock-hangmid", None, true, 9..=200),
-        ("mock-400", None, true, 0..=0),
         ("mock-1000-10", Some(5), true, 1..=5000),
         ("mock-hang", Some(1), true, 0..=0),
     ] {
         let reply = reply(&ada, model, cancel_after).await;
         assert_settled(&reply, estimated, tokens);
+    }
+    let refused = reply(&ada, "mock-400", None).await;
+    for name in ["prompt_tokens", "completion_tokens", "tokens_used"] {
+        assert_eq!(refused[name], 0, "nobody took the prompt: {refused}");
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     auth::Caller,
-    cursor::{Cursor, ListBody, PageQuery, encode},
+    cursor::{ListBody, PageQuery, encode},
     problem::Problem,
     time::rfc3339,
 };
@@ -92,14 +92,4 @@ pub(crate) async fn sign_out(
     let device = id.parse().map_err(|_| AppError::SESSION_NOT_FOUND)?;
     accounts.sign_out(&actor, device).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-impl Cursor for LoginSessionId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_uuid().as_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self::from_uuid)
-    }
 }

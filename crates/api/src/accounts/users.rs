@@ -12,11 +12,10 @@ use repartee_application::{
     accounts::UserAdminService,
     ports::{UserFilter, UserReference},
 };
-use repartee_domain::{Text, UserId, accounts::User};
+use repartee_domain::{Text, accounts::User};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use self::body::{AccountBody, NewUserBody, role};
 use super::body::UserBody;
@@ -24,7 +23,7 @@ use crate::{
     ApiError,
     auth::Caller,
     body::JsonBody,
-    cursor::{Cursor, ListBody, PageQuery},
+    cursor::{ListBody, PageQuery},
     edge::{entity_tag, if_match},
     idempotency::idempotency_key,
     problem::Problem,
@@ -184,7 +183,7 @@ pub(crate) async fn delete(
 }
 
 /// An id or a code from a path. What neither could be is not there.
-fn reference(text: &str) -> Result<UserReference, ApiError> {
+pub(crate) fn reference(text: &str) -> Result<UserReference, ApiError> {
     UserReference::parse(text).ok_or(AppError::USER_NOT_FOUND.into())
 }
 
@@ -218,14 +217,4 @@ fn prefix(text: Option<String>) -> Result<Option<String>, ApiError> {
     let text = Text::parse_or_empty(text, MAX_QUERY).map_err(|error| error.in_field("q"));
     let text = text.map_err(AppError::invalid)?.into_string();
     Ok(Some(text.trim().to_lowercase()))
-}
-
-impl Cursor for UserId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_uuid().as_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self::from_uuid)
-    }
 }

@@ -40,20 +40,27 @@ pub(crate) struct ChatReplyBody {
 
 /// What a reply's last event says.
 #[derive(Deserialize)]
-struct EndData {
-    message: EndMessage,
-    usage: EndUsage,
+pub(super) struct Ended {
+    pub(super) message: EndedMessage,
+    pub(super) usage: EndedUsage,
 }
 
 #[derive(Deserialize)]
-struct EndMessage {
-    id: Uuid,
-    content: String,
+pub(super) struct EndedMessage {
+    pub(super) id: Uuid,
+    pub(super) content: String,
 }
 
 #[derive(Deserialize)]
-struct EndUsage {
-    total_tokens: u32,
+pub(super) struct EndedUsage {
+    pub(super) total_tokens: u32,
+}
+
+impl Ended {
+    pub(super) fn read(end: &LoggedEvent) -> Result<Self, ApiError> {
+        let read = serde_json::from_slice(&end.data);
+        Ok(read.map_err(|error| PortError::Corrupt(error.into()))?)
+    }
 }
 
 impl ChatBody {
@@ -79,8 +86,7 @@ impl ChatReplyBody {
         session_id: Uuid,
         persona_id: Option<i64>,
     ) -> Result<Self, ApiError> {
-        let end: EndData =
-            serde_json::from_slice(&end.data).map_err(|error| PortError::Corrupt(error.into()))?;
+        let end = Ended::read(end)?;
         Ok(Self {
             session_id,
             message_id: end.message.id,

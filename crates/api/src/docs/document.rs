@@ -7,8 +7,8 @@ use utoipa::{
 
 use super::{bodies::OptionalBodies, limits::RateLimits, refusals::Refusals};
 use crate::{
-    accounts, api_keys, audit, chat, conversations, docs, feeds, health, messages, oauth, pages,
-    replies, sockets,
+    accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages, oauth,
+    pages, replies, sockets, user_conversations,
 };
 
 #[derive(OpenApi)]
@@ -36,7 +36,13 @@ use crate::{
         conversations::list, conversations::create, conversations::find, conversations::change,
         conversations::replace, conversations::delete,
         messages::list, messages::send, messages::stream_chat,
+        conversations::stats::stats,
         chat::send, sockets::chat_stream,
+        chats::list, chats::create, chats::find, chats::change, chats::archive,
+        chat::v1::send,
+        user_conversations::list, user_conversations::create, user_conversations::recent,
+        user_conversations::reconnect, user_conversations::validate, user_conversations::end,
+        user_conversations::stats, user_conversations::delete,
         replies::find, replies::events, replies::cancel,
         feeds::events, feeds::conversation_events,
         sockets::guest, sockets::user, sockets::user_v1, sockets::conversation,
@@ -50,7 +56,10 @@ use crate::{
         (name = "oauth", description = "Tokens for OAuth clients (RFC 6749)"),
         (name = "users", description = "Everybody, for who manages users"),
         (name = "conversations", description = "Conversations, messages and the replies to them"),
-        (name = "chat", description = "A message and its reply, for guests too"),
+        (name = "family A", description = "For clients of a backend with sessions and personas: a message and its reply, for guests too"),
+        (name = "family B", description = "For clients of a backend with chats and an SSE stream"),
+        (name = "family C", description = "For clients of a backend with conversations, FAQs and analytics"),
+        (name = "family D", description = "For clients of a backend with conversations under their user"),
         (name = "feeds", description = "What happens, from whichever device"),
         (name = "sockets", description = "Several conversations over one WebSocket, both ways"),
         (name = "audit", description = "What happened, and whether its log is as it was written"),

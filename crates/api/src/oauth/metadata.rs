@@ -25,15 +25,19 @@ pub(crate) struct MetadataBody {
 }
 
 impl MetadataBody {
-    /// The issuer's own address counts where it is one; else the one that the server was asked at.
-    pub(super) fn of(request: &HttpRequest, issuer: &str) -> Self {
+    /// The configured address counts, then the issuer's where it is one. What the request says of
+    /// the address that it was sent to is whatever its sender likes: it counts where nothing else
+    /// is known.
+    pub(super) fn of(request: &HttpRequest, public_url: Option<&str>, issuer: &str) -> Self {
         let is_address = issuer.starts_with("https://") || issuer.starts_with("http://");
-        let base = if is_address {
-            issuer.trim_end_matches('/').to_owned()
-        } else {
-            let connection = request.connection_info();
-            format!("{}://{}", connection.scheme(), connection.host())
-        };
+        let known = public_url.or(is_address.then(|| issuer.trim_end_matches('/')));
+        let base = known.map_or_else(
+            || {
+                let connection = request.connection_info();
+                format!("{}://{}", connection.scheme(), connection.host())
+            },
+            str::to_owned,
+        );
         let with_secret = ["client_secret_basic", "client_secret_post"];
         let with_or_without = [&with_secret[..], &["none"]].concat();
         Self {

@@ -11,9 +11,7 @@ use repartee_application::{
     replies::{Begun, NewMessage},
 };
 use repartee_domain::{
-    ConversationId, GenerationId,
-    accounts::Role,
-    conversations::{ConversationChanges, ConversationStatusName},
+    ConversationId, GenerationId, accounts::Role, conversations::ConversationChanges,
 };
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -80,7 +78,8 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// A frame that makes something counts as a request does.
+    /// What a client asks for counts as a request does, but for stopping a reply, which costs less
+    /// than it saves, and for what keeps the socket open.
     pub(super) async fn admit(&self) -> Result<(), AppError> {
         self.services.limits.admit(&self.actor).await.admitted()
     }
@@ -139,12 +138,10 @@ impl Asker {
         let about = self.conversation(frame.conversation_id.as_deref());
         Box::pin(async move {
             let ended = async {
+                self.admit().await?;
                 let named = about.conversation.as_deref();
                 let id = reference(named.ok_or_else(|| missing("conversation_id"))?)?;
-                let status = Some(ConversationStatusName::Ended);
-                let changes = ConversationChanges { status, ..ConversationChanges::default() };
-                let conversations = &self.services.conversations;
-                Ok(conversations.change(&self.actor, id, changes, None).await?.id)
+                Ok(self.services.conversations.end(&self.actor, id).await?.id)
             };
             let ended = ended.await;
             ended.map(Answer::Ended).map_err(|error| Refusal { error, about })
@@ -177,6 +174,19 @@ impl Asker {
     }
 
     pub(super) fn resume(self, frame: Resume) -> Work {
+        Box::pin(async move {
+            match self.admit().await {
+                Ok(()) => self.follow(frame).await,
+                Err(error) => {
+                    let about = About { generation: frame.generation_id, ..About::default() };
+                    Err(Refusal { error: error.into(), about })
+                }
+            }
+        })
+    }
+
+    /// As [`Asker::resume`], where nobody asked for it.
+    pub(super) fn follow(self, frame: Resume) -> Work {
         let about = About { generation: frame.generation_id, ..About::default() };
         Box::pin(async move {
             let id = about.generation.as_deref();

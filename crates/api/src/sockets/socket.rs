@@ -1,5 +1,8 @@
 //! One socket: what it hears, what it tells, and when it closes.
 
+mod answering;
+mod hearing;
+
 use std::{
     collections::VecDeque,
     future::pending,
@@ -8,8 +11,7 @@ use std::{
 };
 
 use actix_ws::{
-    AggregatedMessage, AggregatedMessageStream, Closed, Message, MessageStream, ProtocolError,
-    Session,
+    AggregatedMessage, AggregatedMessageStream, Closed, Message, MessageStream, Session,
 };
 use bytes::Bytes;
 use futures::{
@@ -17,34 +19,25 @@ use futures::{
     future::{BoxFuture, poll_fn},
     stream::FuturesUnordered,
 };
-use repartee_application::{accounts::Access, replies::Begun};
+use repartee_application::accounts::Access;
 use tokio::{
     select,
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::ApiError;
-
 use super::{
-    ask::{About, Answer, Asker, Refusal, Work},
+    ask::{Answer, Refusal, Work},
     clocks::{Clocks, Tick},
     closing::Closing,
-    dialect::{Dialect, Session as Chat},
-    following::{Following, Next},
-    frames,
-    incoming::{Frame, Resume, Unreadable},
-    plain,
+    dialect::Dialect,
+    following::Following,
     room::{News, Room},
     services::SocketServices,
 };
-use crate::chat::ChatBody;
 
-/// Bytes of a message from the client.
-const MOST_BYTES: usize = 64 * 1024;
-/// What is read of one that is longer, so that its sender gets to hear of it.
+/// What is read of a message, though it be too long: so that its sender gets to hear of it.
 const MOST_READ: usize = 1024 * 1024;
-const MOST_MALFORMED: u8 = 5;
 /// Frames that may wait; what makes more waits itself.
 const MOST_WAITING: usize = 16;
 const MOST_CANCELLING: usize = 16;
@@ -174,167 +167,6 @@ impl Socket {
             Tick::Idle => return Break(Closing::idle()),
             // Nothing can be said to it; the kernel gives the connection up.
             Tick::Stalled => return Break(Closing::Gone),
-        }
-        Continue(())
-    }
-
-    fn hear(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Step {
-        self.clocks.heard();
-        match message {
-            None => return Break(Closing::Gone),
-            Some(Err(error)) => return Break(error.into()),
-            Some(Ok(AggregatedMessage::Close(reason))) => return Break(Closing::echo(reason)),
-            Some(Ok(AggregatedMessage::Text(text))) if text.len() > MOST_BYTES => {
-                return Break(Closing::too_large());
-            }
-            Some(Ok(AggregatedMessage::Text(text))) => return self.hear_text(&text),
-            Some(Ok(AggregatedMessage::Binary(_))) => return Break(Closing::binary()),
-            Some(Ok(AggregatedMessage::Ping(data))) => {
-                self.clocks.waits();
-                self.outbox.push_back(Message::Pong(data));
-            }
-            Some(Ok(AggregatedMessage::Pong(_))) => {}
-        }
-        Continue(())
-    }
-
-    fn hear_text(&mut self, text: &str) -> Step {
-        let heard = match self.dialect {
-            Dialect::Native => Frame::parse(text).map(|frame| self.obey(frame)),
-            Dialect::Plain(_) => plain::parse(text).map(|message| self.chat(message)),
-        };
-        let about = About::default();
-        match heard {
-            Ok(()) => {}
-            Err(Unreadable::Invalid(error)) => self.say(self.dialect.refusal(&error, about)),
-            Err(Unreadable::Malformed(detail)) => {
-                self.say(self.dialect.trouble("malformed_frame", detail, about));
-                self.malformed += 1;
-                if self.malformed >= MOST_MALFORMED {
-                    return Break(Closing::malformed());
-                }
-            }
-        }
-        Continue(())
-    }
-
-    fn obey(&mut self, frame: Frame) {
-        let asker = self.asker();
-        self.working = Some(match frame {
-            Frame::Authenticate(frame) => asker.authenticate(frame),
-            Frame::Ping => return self.say(frames::pong()),
-            _ if self.clocks.has_expired() => return self.say(frames::token_expired()),
-            Frame::SendMessage(_) | Frame::Resume(_) if self.following.is_full() => {
-                let detail = "this socket tells as many replies as it may: wait for one";
-                return self.say(frames::trouble("too_many_replies", detail, About::default()));
-            }
-            Frame::StartConversation(start) => asker.start(*start),
-            Frame::SendMessage(message) => asker.send(message),
-            Frame::EndConversation(conversation) => asker.end(conversation),
-            Frame::Cancel(cancel) => {
-                let id = cancel.generation_id.as_deref().and_then(|id| id.parse().ok());
-                let is_followed = id.is_some_and(|id| self.following.has(id));
-                return self.cancelling.push(asker.cancel(cancel, is_followed));
-            }
-            Frame::Resume(resume) => asker.resume(resume),
-        });
-    }
-
-    /// A message in the plain frames, in which two replies could not be told apart.
-    fn chat(&mut self, message: Box<ChatBody>) {
-        let Dialect::Plain(session) = &self.dialect else { return };
-        if self.clocks.has_expired() {
-            return self.say(self.dialect.token_expired());
-        }
-        if !self.following.is_empty() {
-            let detail = "a reply is being told: wait for its end";
-            return self.say(self.dialect.trouble("reply_in_progress", detail, About::default()));
-        }
-        self.working = Some(self.asker().chat(message, session.id));
-    }
-
-    fn asker(&self) -> Asker {
-        Asker {
-            services: self.services.clone(),
-            actor: self.access.actor.clone(),
-            room: self.room.as_ref().map(|room| room.id),
-        }
-    }
-
-    fn answer(&mut self, answer: Result<Answer, Refusal>) {
-        match answer {
-            Ok(Answer::Done) => {}
-            Ok(Answer::Say(frame)) => self.say(frame),
-            Ok(Answer::Begun(begun)) => {
-                let generation = begun.generation.id;
-                if let Some(room) = &mut self.room {
-                    room.asked(begun.question.id);
-                    room.tells(generation);
-                }
-                // A question that was sent again: its reply is being told.
-                if !self.following.has(generation) {
-                    self.following.follow(generation, begun.generation.conversation, begun.events);
-                }
-            }
-            Ok(Answer::Chatting { session, persona, begun }) => {
-                self.dialect = Dialect::Plain(Chat { id: Some(session), persona });
-                let Begun { generation, events, .. } = *begun;
-                self.following.follow(generation.id, generation.conversation, events);
-            }
-            Ok(Answer::Entered { actor, frame }) => {
-                self.access.actor = *actor;
-                self.say(frame);
-            }
-            Ok(Answer::Follow { generation, conversation, events }) => {
-                if let Some(room) = &mut self.room {
-                    room.tells(generation);
-                }
-                self.following.follow(generation, conversation, events);
-            }
-            Ok(Answer::Stopped { generation, conversation, end }) => {
-                if !self.following.has(generation) {
-                    self.following.follow(generation, conversation, end);
-                }
-            }
-            Ok(Answer::Authenticated(access)) => {
-                self.signed_out = self.services.access.ended(access.actor.clone());
-                let time_left = self.services.access.time_left(&access);
-                self.access = access;
-                self.clocks.authenticated(time_left);
-                self.say(frames::authenticated(time_left));
-            }
-            Ok(Answer::Ended(conversation)) => {
-                if let Some(room) = self.room.as_mut().filter(|room| room.id == conversation) {
-                    room.ended();
-                }
-                self.say(frames::conversation_ended(conversation));
-            }
-            Err(Refusal { error, about }) => {
-                if let ApiError::App(error) = &error {
-                    self.services.trail.refused(&self.access.actor, error, "WebSocket");
-                }
-                self.say(self.dialect.refusal(&error, about));
-            }
-        }
-    }
-
-    fn tell(&mut self, next: &Next) {
-        if let Some(frame) = self.dialect.told(next) {
-            self.say(frame);
-        }
-    }
-
-    fn relay(&mut self, news: News) -> Step {
-        match news {
-            News::Nothing => {}
-            News::Say(frame) => self.say(frame),
-            News::Follow(generation) if self.following.has(generation) => {}
-            News::Follow(generation) => {
-                let generation_id = Some(generation.to_string());
-                let resume = Resume { generation_id, after: 0, ended: false };
-                self.working = Some(self.asker().resume(resume));
-            }
-            News::Over(closing) => return Break(closing),
         }
         Continue(())
     }

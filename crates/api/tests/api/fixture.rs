@@ -56,6 +56,7 @@ pub(crate) struct Fixture {
     pub(crate) role: Option<Role>,
     pub(crate) limiter: MockRateLimiter,
     pub(crate) limit_rules: LimitRules,
+    pub(crate) public_url: Option<String>,
     pub(crate) is_database_away: bool,
     /// The login session ends after it was looked at so often for a stream.
     pub(crate) signed_out_after: Option<usize>,

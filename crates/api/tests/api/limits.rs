@@ -76,6 +76,20 @@ async fn who_asks_too_much_learns_when_to_come_again() {
 }
 
 #[actix_web::test]
+async fn who_asks_what_a_token_stands_for_is_counted_as_with_anything_else() {
+    let request = TestRequest::post()
+        .uri("/oauth/introspect")
+        .insert_header(("content-type", "application/x-www-form-urlencoded"))
+        .set_payload("token=good");
+    let fixture = limited(|counter| matches!(counter.subject, LimitSubject::User(_)));
+
+    let answer = fixture.answer(as_user(request)).await;
+
+    assert_eq!((answer.status, &answer.body["code"]), (429, &"rate_limited".into()));
+    assert_eq!(answer.header("retry-after"), Some("3"));
+}
+
+#[actix_web::test]
 async fn an_address_is_refused_before_anybody_is_known() {
     let fixture = limited(|counter| matches!(counter.subject, LimitSubject::Address(_)));
 
@@ -88,15 +102,18 @@ async fn an_address_is_refused_before_anybody_is_known() {
 
 #[actix_web::test]
 async fn log_ins_are_counted_by_address_and_answer_before_they_are_looked_at() {
-    let fixture = limited(|counter| counter.class == LimitClass::LogIns);
-    let peer = "192.0.2.1:4711".parse().unwrap();
-    // Nothing of it is even read.
-    let request = TestRequest::post().uri("/api/v1/auth/login").peer_addr(peer).set_payload("{");
+    // A letter may come percent-encoded (RFC 3986, 6.2.2.2).
+    for path in ["/api/v1/auth/login", "/api/v1/auth/lo%67in", "/%61pi/v1/auth/logi%6E"] {
+        let fixture = limited(|counter| counter.class == LimitClass::LogIns);
+        let peer = "192.0.2.1:4711".parse().unwrap();
+        // Nothing of it is even read.
+        let request = TestRequest::post().uri(path).peer_addr(peer).set_payload("{");
 
-    let answer = fixture.answer(request).await;
+        let answer = fixture.answer(request).await;
 
-    assert_eq!((answer.status, &answer.body["code"]), (429, &"rate_limited".into()));
-    assert_eq!(answer.header("ratelimit"), Some("\"login\";r=0;t=60"));
+        assert_eq!((answer.status, &answer.body["code"]), (429, &"rate_limited".into()), "{path}");
+        assert_eq!(answer.header("ratelimit"), Some("\"login\";r=0;t=60"), "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -121,6 +121,21 @@ async fn a_client_reads_where_everything_is() {
 }
 
 #[actix_web::test]
+async fn where_everything_is_does_not_depend_on_the_request_where_it_is_configured() {
+    let path = "/.well-known/oauth-authorization-server";
+    let request = TestRequest::get()
+        .uri(path)
+        .insert_header(("host", "evil.example"))
+        .insert_header(("x-forwarded-host", "evil.example"))
+        .insert_header(("x-forwarded-proto", "http"));
+    let public_url = Some("https://example.com/chat".into());
+    let answer = Fixture { public_url, ..Fixture::default() }.answer(request).await;
+    assert_eq!(answer.body["issuer"], "https://example.com/chat");
+    assert_eq!(answer.body["token_endpoint"], "https://example.com/chat/oauth/token");
+    assert!(!answer.body.to_string().contains("evil"), "{}", answer.body);
+}
+
+#[actix_web::test]
 async fn the_public_keys_are_for_everybody() {
     let answer = Fixture::default().answer(TestRequest::get().uri("/.well-known/jwks.json")).await;
     assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));

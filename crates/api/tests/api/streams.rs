@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{http::Method, test::TestRequest};
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
-use repartee_application::ports::{Changes, SecretHash, Ticket};
+use repartee_application::ports::{Changes, SecretHash, SignedIn, Ticket};
 use repartee_domain::GenerationId;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -19,7 +19,7 @@ fn ticket() -> Ticket {
     Ticket {
         hash: SecretHash([6; 32]),
         user: USER,
-        session: Some(SESSION),
+        signed_in: SignedIn::Here(SESSION),
         expires_at: NOW + TimeDelta::seconds(30),
         resumes_until: NOW + TimeDelta::minutes(30),
     }

@@ -1,5 +1,6 @@
 //! Users as administrators see them: making, finding, changing and deleting them.
 
+mod acting;
 mod change;
 mod delete;
 mod import;
@@ -17,13 +18,15 @@ use super::{AccountService, register::taken};
 use crate::{
     Actor, AppError, IdempotencyKey, Page, PageRequest, Permission,
     idempotency::Making,
-    ports::{IdempotencyKeys, TurnRepository, UserDirectory, UserFilter, UserReference},
+    ports::{
+        AuditRecorder, IdempotencyKeys, TurnRepository, UserDirectory, UserFilter, UserReference,
+    },
     replies::ReplyService,
 };
 
 pub use self::{
     change::AccountChanges,
-    import::{ImportError, ImportedUser, UserImport},
+    import::{Claimed, ImportError, ImportedUser, UserImport},
 };
 
 /// Where the keys of new users are used.
@@ -35,6 +38,7 @@ pub struct UserAdminService {
     keys: Arc<dyn IdempotencyKeys>,
     turns: Arc<dyn TurnRepository>,
     replies: ReplyService,
+    recorder: Arc<dyn AuditRecorder>,
 }
 
 /// Somebody whom an administrator makes a user.
@@ -55,8 +59,9 @@ impl UserAdminService {
         keys: Arc<dyn IdempotencyKeys>,
         turns: Arc<dyn TurnRepository>,
         replies: ReplyService,
+        recorder: Arc<dyn AuditRecorder>,
     ) -> Self {
-        Self { accounts, directory, keys, turns, replies }
+        Self { accounts, directory, keys, turns, replies, recorder }
     }
 
     /// Newest first.

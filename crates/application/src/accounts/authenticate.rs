@@ -130,10 +130,11 @@ impl Authenticator {
     pub(super) async fn signed_in_elsewhere(
         &self,
         user: UserId,
+        expires_at: DateTime<Utc>,
         origin: Origin,
     ) -> Result<Actor, AppError> {
         match &self.ports.external {
-            Some(external) => external.signed_in(user, origin).await,
+            Some(external) => external.signed_in(user, expires_at, origin).await,
             None => Err(AppError::Unauthenticated),
         }
     }
@@ -149,8 +150,9 @@ impl Authenticator {
                 let found = self.ports.keys.find_good(KeyName::Id(key.id), now).await?;
                 found.map(drop).ok_or(AppError::Unauthenticated)
             }
-            Credential::External => {
-                self.signed_in_elsewhere(actor.user, Origin::default()).await.map(drop)
+            Credential::External { expires_at } => {
+                let again = self.signed_in_elsewhere(actor.user, *expires_at, Origin::default());
+                again.await.map(drop)
             }
             Credential::Guest => return Ok(false),
         };

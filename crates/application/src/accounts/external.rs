@@ -42,14 +42,19 @@ impl ExternalUsers {
         if !mapped.is_active {
             return Err(AppError::Unauthenticated);
         }
-        Ok(Access { actor: actor(mapped.user, mapped.role, origin), expires_at })
+        Ok(Access { actor: actor(mapped.user, mapped.role, expires_at, origin), expires_at })
     }
 
-    /// A user who came with such a token before.
-    pub(super) async fn signed_in(&self, user: UserId, origin: Origin) -> Result<Actor, AppError> {
+    /// A user who came with such a token before, which runs out at `expires_at`.
+    pub(super) async fn signed_in(
+        &self,
+        user: UserId,
+        expires_at: DateTime<Utc>,
+        origin: Origin,
+    ) -> Result<Actor, AppError> {
         let principal = self.identities.principal(user).await?;
         let principal = principal.ok_or(AppError::Unauthenticated)?;
-        Ok(actor(user, principal.role, origin))
+        Ok(actor(user, principal.role, expires_at, origin))
     }
 
     /// Makes a user of somebody who is seen for the first time: never one that is there already,
@@ -102,8 +107,8 @@ impl ExternalUsers {
     }
 }
 
-fn actor(user: UserId, role: Role, origin: Origin) -> Actor {
-    Actor { user, role, credential: Credential::External, origin }
+fn actor(user: UserId, role: Role, expires_at: DateTime<Utc>, origin: Origin) -> Actor {
+    Actor { user, role, credential: Credential::External { expires_at }, origin }
 }
 
 #[cfg(test)]
@@ -160,8 +165,9 @@ mod tests {
         let access = access.authenticate("t", Origin::default(), NOW).await.unwrap();
 
         assert_eq!((access.actor.user, access.actor.role), (USER, Role::Manager));
-        assert_eq!(access.actor.credential, Credential::External);
-        assert_eq!(access.expires_at, NOW + TimeDelta::minutes(5));
+        let expires_at = NOW + TimeDelta::minutes(5);
+        assert_eq!(access.actor.credential, Credential::External { expires_at });
+        assert_eq!(access.expires_at, expires_at);
     }
 
     #[tokio::test]

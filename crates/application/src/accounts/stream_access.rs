@@ -2,19 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{
     StreamExt,
     future::{BoxFuture, OptionFuture},
 };
-use repartee_domain::{GenerationId, accounts::Role};
+use repartee_domain::{GenerationId, UserId, accounts::Role};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     Actor, AppError, Credential, Origin, Permission,
     accounts::{Access, Authenticator},
-    ports::{Clock, FeedLog, IdGenerator, Ticket, TicketRepository, TokenSigner, Watched},
+    ports::{
+        Clock, FeedLog, IdGenerator, SignedIn, Ticket, TicketRepository, TokenSigner, Watched,
+    },
 };
 
 /// How long a ticket may be spent.
@@ -72,11 +74,11 @@ impl StreamAccessService {
     /// A ticket for one stream or socket.
     pub async fn issue_ticket(&self, actor: &Actor) -> Result<NewTicket, AppError> {
         actor.may(Permission::Read)?;
-        let session = match &actor.credential {
-            Credential::Session(id) => Some(*id),
+        let signed_in = match &actor.credential {
+            Credential::Session(id) => SignedIn::Here(*id),
             // What a program has no use for would outlive the scopes of its key.
             Credential::Key(_) => return Err(AppError::NotForKeys),
-            Credential::External => None,
+            Credential::External { expires_at } => SignedIn::Elsewhere { expires_at: *expires_at },
             Credential::Guest => return Err(AppError::Forbidden(Role::User)),
         };
         let secret = self.ports.ids.secret();
@@ -84,12 +86,25 @@ impl StreamAccessService {
         let ticket = Ticket {
             hash: self.ports.signer.hash_secret(secret.expose_secret()),
             user: actor.user,
-            session,
-            expires_at: now + TICKET,
-            resumes_until: now + RESUMES,
+            signed_in,
+            expires_at: signed_in.at_most(now + TICKET),
+            resumes_until: signed_in.at_most(now + RESUMES),
         };
         self.ports.tickets.store(ticket).await?;
-        Ok(NewTicket { secret, expires_in: TICKET })
+        let expires_in = (ticket.expires_at - now).max(TimeDelta::zero());
+        Ok(NewTicket { secret, expires_in })
+    }
+
+    /// A ticket for whoever may have one: no key, and nobody who acts in somebody else's name.
+    pub async fn ticket_for(
+        &self,
+        actor: &Actor,
+        owner: UserId,
+    ) -> Result<Option<NewTicket>, AppError> {
+        if actor.user != owner || actor.key().is_some() {
+            return Ok(None);
+        }
+        self.issue_ticket(actor).await.map(Some)
     }
 
     /// Spends a ticket. One that opened the reply `resuming` before stays good for that: a
@@ -114,11 +129,15 @@ impl StreamAccessService {
         }
         let ticket = found.ok_or(AppError::Unauthenticated)?;
         let authenticator = &self.ports.authenticator;
-        let actor = match ticket.session {
-            Some(session) => authenticator.signed_in(session, ticket.user, origin, now).await?,
-            None => authenticator.signed_in_elsewhere(ticket.user, origin).await?,
+        let actor = match ticket.signed_in {
+            SignedIn::Here(session) => {
+                authenticator.signed_in(session, ticket.user, origin, now).await?
+            }
+            SignedIn::Elsewhere { expires_at } => {
+                authenticator.signed_in_elsewhere(ticket.user, expires_at, origin).await?
+            }
         };
-        Ok(Access { actor, expires_at: now + self.access })
+        Ok(Access { actor, expires_at: ticket.signed_in.at_most(now + self.access) })
     }
 
     /// Says which reply a ticket opened.
@@ -173,6 +192,16 @@ impl StreamAccessService {
     }
 }
 
+impl SignedIn {
+    /// A token of another issuer ends what it opened; a login session is asked again.
+    fn at_most(self, until: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Here(_) => until,
+            Self::Elsewhere { expires_at } => until.min(expires_at),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -184,13 +213,13 @@ mod tests {
     use super::*;
     use crate::{
         accounts::{
-            AuthenticatorPorts,
+            AuthenticatorPorts, ExternalUsers,
             fixture::{NOW, SESSION, USER, good_key},
         },
         ports::{
-            MockApiKeyRepository, MockClock, MockFeedLog, MockIdGenerator,
-            MockLoginSessionRepository, MockTicketRepository, MockTokenSigner, PortError,
-            Principal, SecretHash,
+            MockApiKeyRepository, MockClock, MockExternalIdentityRepository, MockExternalTokens,
+            MockFeedLog, MockIdGenerator, MockLoginSessionRepository, MockPasswordHasher,
+            MockTicketRepository, MockTokenSigner, PortError, Principal, SecretHash,
         },
     };
 
@@ -206,7 +235,7 @@ mod tests {
         Ticket {
             hash: SecretHash([1; 32]),
             user: USER,
-            session: Some(SESSION),
+            signed_in: SignedIn::Here(SESSION),
             expires_at: NOW + TICKET,
             resumes_until: NOW + RESUMES,
         }
@@ -246,7 +275,7 @@ mod tests {
             keys: Arc::new(MockApiKeyRepository::new()),
             signer: signer.clone(),
             clock: clock.clone(),
-            external: None,
+            external: Some(users_from_elsewhere()),
         });
         let mut ids = MockIdGenerator::new();
         ids.expect_random().return_const([7; 32]);
@@ -259,6 +288,18 @@ mod tests {
             ids: Arc::new(ids),
         };
         StreamAccessService::new(ports, TimeDelta::minutes(30))
+    }
+
+    fn users_from_elsewhere() -> ExternalUsers {
+        let mut identities = MockExternalIdentityRepository::new();
+        let principal = Principal { user: USER, role: Role::User };
+        identities.expect_principal().returning(move |_| Ok(Some(principal)));
+        ExternalUsers {
+            tokens: Arc::new(MockExternalTokens::new()),
+            identities: Arc::new(identities),
+            hasher: Arc::new(MockPasswordHasher::new()),
+            ids: Arc::new(MockIdGenerator::new()),
+        }
     }
 
     fn with(tickets: MockTicketRepository) -> StreamAccessService {
@@ -288,12 +329,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_signed_in_elsewhere_gets_a_ticket_without_a_session() {
-        let mut tickets = MockTicketRepository::new();
-        tickets.expect_store().withf(|stored| stored.session.is_none()).returning(|_| Ok(()));
-        let actor = Actor { credential: Credential::External, ..ACTOR };
+    async fn a_ticket_of_who_is_signed_in_elsewhere_ends_with_the_token() {
+        for (left, spent_within, resumed_within) in
+            [(20, 20, 20), (600, 30, 600), (7_200, 30, 1_800)]
+        {
+            let at = |seconds| NOW + TimeDelta::seconds(seconds);
+            let stored = Ticket {
+                signed_in: SignedIn::Elsewhere { expires_at: at(left) },
+                expires_at: at(spent_within),
+                resumes_until: at(resumed_within),
+                ..ticket()
+            };
+            let mut tickets = MockTicketRepository::new();
+            tickets.expect_store().withf(move |new| *new == stored).once().returning(|_| Ok(()));
+            let credential = Credential::External { expires_at: at(left) };
 
-        with(tickets).issue_ticket(&actor).await.unwrap();
+            let issued = with(tickets).issue_ticket(&Actor { credential, ..ACTOR }).await.unwrap();
+
+            assert_eq!(issued.expires_in, TimeDelta::seconds(spent_within));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_such_a_ticket_opens_ends_with_the_token() {
+        for (left, open_for) in [(10, 10), (90, 30)] {
+            let expires_at = NOW + TimeDelta::minutes(left);
+            let signed_in = SignedIn::Elsewhere { expires_at };
+            let mut tickets = MockTicketRepository::new();
+            tickets
+                .expect_spend()
+                .returning(move |_, _| Ok(Some(Ticket { signed_in, ..ticket() })));
+
+            let access = with(tickets).by_ticket("t", None, Origin::default()).await.unwrap();
+
+            assert_eq!(access.actor.credential, Credential::External { expires_at });
+            assert_eq!(access.expires_at, NOW + TimeDelta::minutes(open_for));
+        }
     }
 
     #[tokio::test]

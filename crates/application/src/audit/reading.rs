@@ -83,6 +83,7 @@ mod tests {
     use super::*;
     use crate::{
         Credential, Origin,
+        audit::FaultKind,
         ports::{MockAuditLog, MockAuditRecorder, MockClock, PortError},
     };
 
@@ -119,6 +120,23 @@ mod tests {
             ];
             assert!(refused.iter().all(|error| error.classify().1 == "forbidden"));
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sealed_upon_is_verified_and_an_outage_is_told() {
+        let verified = async |error: fn() -> PortError| {
+            let mut recorder = MockAuditRecorder::new();
+            recorder.expect_record().returning(|_| Ok(()));
+            let mut log = MockAuditLog::new();
+            log.expect_seal().returning(move |_| Err(error()));
+            log.expect_last_anchor().returning(|| Ok(None));
+            log.expect_sealed().returning(|_, _| Err(PortError::Corrupt("no place".into())));
+            service(log, recorder).verify(&actor(Role::Admin)).await
+        };
+
+        let found = verified(|| PortError::Corrupt("no place".into())).await.unwrap();
+        assert_eq!(found.fault.unwrap().kind, FaultKind::Unreadable);
+        assert!(verified(|| PortError::Unavailable("away".into())).await.is_err());
     }
 
     #[tokio::test]

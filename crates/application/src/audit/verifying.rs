@@ -128,6 +128,11 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    };
+
     use chrono::DateTime;
 
     use super::*;
@@ -279,6 +284,30 @@ mod tests {
         let found = verified(entries, anchors).await;
 
         assert_eq!(found.fault, Some(Fault { position: 181, kind: FaultKind::Cut }));
+    }
+
+    /// Everything is sealed by portions, so that an anchor may come about beyond what was read.
+    #[tokio::test]
+    async fn what_is_sealed_and_anchored_meanwhile_is_not_taken_for_a_cut() {
+        let entries = chain();
+        let all_are_read = Arc::new(AtomicBool::new(false));
+        let (read, anchored) = (all_are_read.clone(), entries.clone());
+        let mut log = MockAuditLog::new();
+        log.expect_anchors().returning(|_, _| Ok(Vec::new()));
+        log.expect_sealed().returning(move |after, limit| {
+            let rest: Vec<_> =
+                entries[..200].iter().filter(|entry| entry.position > after).collect();
+            read.fetch_or(rest.is_empty(), Relaxed);
+            Ok(rest.into_iter().take(limit as usize).cloned().collect())
+        });
+        log.expect_last_anchor().returning(move || {
+            let last = if all_are_read.load(Relaxed) { 249 } else { 99 };
+            Ok(Some(anchor(&anchored[last])))
+        });
+
+        let found = verify(&log).await.unwrap();
+
+        assert_eq!((found.head.position, found.fault), (200, None));
     }
 
     #[tokio::test]

@@ -2,7 +2,9 @@
 
 use repartee_domain::{
     Version,
-    conversations::{Conversation, ConversationChanges, ConversationStatus},
+    conversations::{
+        Conversation, ConversationChanges, ConversationStatus, ConversationStatusName,
+    },
 };
 
 use super::ConversationService;
@@ -42,6 +44,44 @@ impl ConversationService {
             saved => Ok(saved?),
         }
     }
+
+    /// Puts it out of the way.
+    pub async fn archive(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<Conversation, AppError> {
+        self.set_status(actor, conversation, ConversationStatusName::Archived).await
+    }
+
+    /// Ends it: it takes no messages any more.
+    pub async fn end(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<Conversation, AppError> {
+        self.set_status(actor, conversation, ConversationStatusName::Ended).await
+    }
+
+    /// Opens it again, whatever it is: it takes messages.
+    pub async fn reconnect(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+    ) -> Result<Conversation, AppError> {
+        self.set_status(actor, conversation, ConversationStatusName::Active).await
+    }
+
+    async fn set_status(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+        status: ConversationStatusName,
+    ) -> Result<Conversation, AppError> {
+        let changes =
+            ConversationChanges { status: Some(status), ..ConversationChanges::default() };
+        self.change(actor, conversation, changes, None).await
+    }
 }
 
 #[cfg(test)]
@@ -50,9 +90,7 @@ mod tests {
 
     use chrono::{DateTime, Utc};
     use repartee_domain::{
-        ConversationId, LoginSessionId, UserId,
-        accounts::Role,
-        conversations::{ConversationStatusName, Subject},
+        ConversationId, LoginSessionId, UserId, accounts::Role, conversations::Subject,
     };
     use uuid::Uuid;
 

@@ -7,15 +7,19 @@ use repartee_domain::{
 
 use super::ConversationService;
 use crate::{
-    Actor, AppError, Permission,
+    Actor, AppError, IdempotencyKey, Permission,
+    idempotency::Making,
     ports::{ConversationReference, PortError},
     replies::NewMessage,
 };
 
+/// Where the keys of messages are used that begin a conversation.
+const KEY_ROUTE: &str = "conversations/open";
+
 impl ConversationService {
     /// One's own conversation with this id; where nobody has one, it begins, with what `about`
     /// says of it. Without an id it always does. Nothing is begun for a message that cannot be
-    /// sent.
+    /// sent. Where the key was used for the same before, that conversation is given again.
     ///
     /// # Errors
     /// [`AppError::NotFound`] where it is somebody else's.
@@ -25,6 +29,7 @@ impl ConversationService {
         id: Option<ConversationId>,
         about: ConversationChanges,
         first: &NewMessage,
+        key: Option<&IdempotencyKey>,
     ) -> Result<Conversation, AppError> {
         actor.may(Permission::Chat)?;
         if let Some(id) = id
@@ -32,13 +37,21 @@ impl ConversationService {
         {
             return Ok(found);
         }
+        let now = self.clock.now();
+        // A conversation that is named is the same whoever asks how often.
+        let making = Making::new(actor.user, KEY_ROUTE, key.filter(|_| id.is_none()), now);
+        if let Some(made) = making.made_before(&*self.keys).await? {
+            return self.again(actor, ConversationId::from_uuid(made)).await;
+        }
         first.check_whole()?;
         let subject = Subject::default().with(&about).map_err(AppError::Invalid)?;
         let id = id.unwrap_or_else(|| ConversationId::from_uuid(self.ids.id()));
-        let now = self.clock.now();
         let begun = Conversation::begin(id, self.ids.code(), actor.user, subject, now);
-        match self.repository.insert(begun.clone(), None).await {
-            Ok(_) => Ok(begun),
+        match self.repository.insert(begun.clone(), making.new_key()).await {
+            Ok(None) => Ok(begun),
+            Ok(Some(used)) => {
+                self.again(actor, ConversationId::from_uuid(making.made_by(used)?)).await
+            }
             // Somebody else's; or another request of the caller's was faster.
             Err(PortError::Taken { .. }) => {
                 let found = self.repository.find(actor.user, reference(id)).await?;
@@ -95,7 +108,7 @@ mod tests {
         content: &str,
     ) -> Result<Conversation, AppError> {
         let about = ConversationChanges::default();
-        service(repository).open(&ACTOR, Some(ID), about, &message(content)).await
+        service(repository).open(&ACTOR, Some(ID), about, &message(content), None).await
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use crate::ports::{MockAuditRecorder, MockClock, MockRateLimiter, PortError};
 
 const USER: UserId = UserId::from_uuid(Uuid::from_u128(1));
 const KEY: ApiKeyId = ApiKeyId::from_uuid(Uuid::from_u128(2));
+const EXTERNAL: Credential = Credential::External { expires_at: DateTime::UNIX_EPOCH };
 const RULES: LimitRules = LimitRules {
     requests_per_minute: 60,
     requests_per_hour: 1_000,
@@ -122,7 +123,7 @@ fn names(asked: &Asked) -> Vec<(&'static str, u32, u64)> {
 async fn a_user_is_counted_by_minute_and_hour_at_once() {
     let (limits, asked) = counted_by(limiter(admitted), RULES);
 
-    assert!(limits.admit(&actor(Credential::External)).await.is_admitted());
+    assert!(limits.admit(&actor(EXTERNAL)).await.is_admitted());
 
     assert_eq!(asked.lock().unwrap().len(), 1, "all or nothing");
     assert_eq!(names(&asked), [("minute", 60, 60), ("hour", 1_000, 3_600)]);
@@ -174,7 +175,7 @@ async fn a_guest_is_an_address() {
 async fn zero_is_no_limit() {
     let (limits, asked) = counted_by(limiter(refused), LimitRules::default());
 
-    assert_eq!(limits.admit(&actor(Credential::External)).await, Decision::default());
+    assert_eq!(limits.admit(&actor(EXTERNAL)).await, Decision::default());
     assert_eq!(limits.admit(&actor(key(Some(0)))).await, Decision::default());
     for class in [LimitClass::Requests, LimitClass::LogIns, LimitClass::Resets] {
         assert!(limits.admit_address(class, &origin("192.0.2.1")).await.is_admitted());
@@ -188,24 +189,28 @@ async fn without_the_shared_limiter_accounts_are_guarded_here_and_the_rest_is_op
     let (local, asked) = limiter(admitted);
     let limits = service(local, Some(shared), MockAuditRecorder::new(), RULES);
 
-    assert!(limits.admit(&actor(Credential::External)).await.is_admitted());
+    assert!(limits.admit(&actor(EXTERNAL)).await.is_admitted());
     limits.admit_address(LimitClass::LogIns, &origin("192.0.2.1")).await;
 
     assert_eq!(names(&asked), [("login", 20, 60)]);
+}
+
+fn is_entry(counters: &[Counter]) -> bool {
+    matches!(counters[0].class, LimitClass::Entries(_))
 }
 
 /// Refuses every request, and one entry after the first.
 fn refusing() -> (Arc<MockRateLimiter>, Asked) {
     let is_told = Mutex::new(false);
     limiter(move |counters| {
-        let is_entry = counters[0].class == LimitClass::Entries;
+        let is_entry = is_entry(counters);
         let is_first = is_entry && !std::mem::replace(&mut *is_told.lock().unwrap(), true);
         if is_first { admitted(counters) } else { refused(counters) }
     })
 }
 
 async fn is_refused(limits: &LimitService) {
-    let decision = limits.admit(&actor(Credential::External)).await;
+    let decision = limits.admit(&actor(EXTERNAL)).await;
     let error = decision.admitted().unwrap_err();
     assert_eq!(error.classify().1, "rate_limited");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
@@ -238,4 +243,38 @@ async fn what_another_process_recorded_is_not_recorded_again() {
     let limits = service(refusing().0, Some(shared), MockAuditRecorder::new(), RULES);
 
     is_refused(&limits).await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_hit_hides_no_other() {
+    let origin = origin("192.0.2.1");
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let mut audit = MockAuditRecorder::new();
+    let log = Arc::clone(&told);
+    audit.expect_record().returning(move |entry| {
+        log.lock().unwrap().push(entry.details["class"].clone());
+        Ok(())
+    });
+    // Refuses what is asked, and of each counter every entry after the first.
+    let counted = Mutex::new(Vec::new());
+    let (local, _) = limiter(move |counters| {
+        let mut counted = counted.lock().unwrap();
+        if !is_entry(counters) || counted.contains(&counters[0]) {
+            return refused(counters);
+        }
+        counted.push(counters[0]);
+        admitted(counters)
+    });
+    // All by the hour, of one address: told apart by their class alone.
+    let rules = LimitRules { requests_per_hour: 1, ..LimitRules::default() };
+    let rules = LimitRules { registrations_per_hour: 20, resets_per_hour: 20, ..rules };
+    let limits = service(local, None, audit, rules);
+
+    for class in [LimitClass::Registrations, LimitClass::Resets, LimitClass::Requests] {
+        for _ in 0..2 {
+            limits.admit_address(class, &origin).await;
+        }
+    }
+
+    assert_eq!(*told.lock().unwrap(), ["register", "reset", "requests"]);
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{ClientCredentials, OauthError, OauthService, required};
 use crate::{
-    Actor, AppError, Origin,
+    Actor, AppError, Origin, Permission,
     ports::{AccessClaims, Holder, KeyName},
 };
 
@@ -54,7 +54,10 @@ impl OauthService {
         let now = self.ports.clock.now();
         let user = match asking {
             Asking::Client(client) => self.client(&client, origin, now).await?.key.owner,
-            Asking::User(actor) => actor.user,
+            Asking::User(actor) => {
+                actor.may(Permission::ReadProfile)?;
+                actor.user
+            }
         };
         let token = required(token, "token must be given")?;
         let found = self.look_at(token.expose_secret(), now).await?;
@@ -212,6 +215,17 @@ mod tests {
         let key = Arc::new(ApiKey { owner, ..ApiKey::clone(&good.key) });
         let theirs = Fixture::with_key(GoodKey { key, ..good });
         assert_eq!(look(theirs, &secret(), ada()).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_guest_is_told_nothing() {
+        let (role, credential) = (Role::Guest, Credential::Guest);
+        let guest = Actor { user: USER, role, credential, origin: Origin::default() };
+        let service = Fixture::without_key().service();
+        let origin = Origin::default();
+        let asked = service.introspect(Some("access".into()), Asking::User(guest), &origin);
+        let Err(OauthError::App(refused)) = asked.await else { panic!("it is told") };
+        assert_eq!(refused.classify().1, "forbidden");
     }
 
     #[tokio::test]

@@ -217,12 +217,21 @@ pub struct SecretHash(pub [u8; 32]);
 pub struct Ticket {
     pub hash: SecretHash,
     pub user: UserId,
-    /// Whoever asked for it may be signed in elsewhere.
-    pub session: Option<LoginSessionId>,
+    pub signed_in: SignedIn,
     /// Until then it may be spent.
     pub expires_at: DateTime<Utc>,
     /// Until then a spent one resumes the reply that it opened.
     pub resumes_until: DateTime<Utc>,
+}
+
+/// Where whoever asked for a ticket is signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedIn {
+    Here(LoginSessionId),
+    /// With a token of another issuer, which nothing that the ticket opens outlasts.
+    Elsewhere {
+        expires_at: DateTime<Utc>,
+    },
 }
 
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -268,7 +277,8 @@ pub trait PasswordHasher: Send + Sync {
     /// Hashes off the async threads, a bounded number at a time.
     async fn hash(&self, password: SecretString) -> Result<PasswordHash, PortError>;
 
-    /// Costs the same whether there is a hash to compare with or not: exactly one hashing.
+    /// Costs one hashing as [`PasswordHasher::hash`] does it, whether there is a hash to compare
+    /// with or not. A hash that was made in another way is compared with beside that, at once.
     async fn verify(
         &self,
         password: SecretString,

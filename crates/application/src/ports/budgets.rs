@@ -1,5 +1,10 @@
 //! Tokens of a month.
 
+use async_trait::async_trait;
+use repartee_domain::limits::Month;
+
+use super::PortError;
+
 /// The tokens that a turn takes out of a calendar month (UTC): that in which it begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TurnBudget {
@@ -28,4 +33,13 @@ impl TurnBudget {
     pub fn least(&self) -> u64 {
         self.prompt.saturating_add(self.least_reply)
     }
+}
+
+/// What was used of the budgets, month by month.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait BudgetLedger: Send + Sync {
+    /// Deletes what was used and reserved in the months before the given one. At most `limit`
+    /// entries; gives how many.
+    async fn forget(&self, before: Month, limit: u32) -> Result<u64, PortError>;
 }

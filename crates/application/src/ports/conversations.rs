@@ -1,11 +1,13 @@
 //! Conversations and what was said in them.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_domain::{
     ConversationId, MessageId, Reference, UserId,
     conversations::{Conversation, ConversationStatusName},
-    messages::Message,
+    messages::{Message, MessageRole},
 };
 
 use super::{ChangeKind, NewKey, PortError, UsedKey};
@@ -26,6 +28,32 @@ pub struct ConversationFilter {
     pub statuses: Vec<ConversationStatusName>,
     /// Part of the title, without regard to case.
     pub title: Option<String>,
+    /// With activity at this time or later.
+    pub active_since: Option<DateTime<Utc>>,
+}
+
+/// What a conversation came to. Of a reply that is being written nothing is known yet but that it
+/// is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationStats {
+    /// Messages by role.
+    pub messages: BTreeMap<MessageRole, u64>,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    /// Micro-units of the price list's currency.
+    pub cost: i64,
+    pub first_activity_at: Option<DateTime<Utc>>,
+    pub last_activity_at: Option<DateTime<Utc>>,
+    /// How long replies took; `None` where there is none.
+    pub reply_ms: Option<ReplyTimes>,
+}
+
+/// In milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyTimes {
+    pub mean: u64,
+    /// 95 of 100 replies took no longer (nearest rank).
+    pub p95: u64,
 }
 
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -105,4 +133,12 @@ pub trait MessageRepository: Send + Sync {
 
     /// `None` when it is missing or belongs to someone else.
     async fn find(&self, owner: UserId, message: MessageId) -> Result<Option<Message>, PortError>;
+
+    /// What a conversation came to: two queries. `None` when the conversation is missing or belongs
+    /// to someone else.
+    async fn stats(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+    ) -> Result<Option<ConversationStats>, PortError>;
 }

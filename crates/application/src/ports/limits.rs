@@ -1,6 +1,6 @@
 //! Counting what callers ask for.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use repartee_domain::{
@@ -30,8 +30,8 @@ pub enum LimitClass {
     Resets,
     /// What is asked by guests.
     Guests,
-    /// Entries in the audit log that tell of a limit.
-    Entries,
+    /// Entries in the audit log that tell of a limit of the class that has this name.
+    Entries(&'static str),
 }
 
 /// Something that is counted for somebody. Those of one class, subject and window are one.
@@ -64,7 +64,7 @@ pub trait RateLimiter: Send + Sync {
 }
 
 impl LimitClass {
-    /// The name under which it is kept.
+    /// What it is known by.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -72,12 +72,23 @@ impl LimitClass {
             Self::Registrations => "register",
             Self::Resets => "reset",
             Self::Guests => "guests",
-            Self::Entries => "entries",
+            Self::Entries(_) => "entries",
         }
     }
 
     /// Whether its limit keeps secrets from being guessed, and people from being flooded.
     pub const fn guards_accounts(self) -> bool {
         matches!(self, Self::LogIns | Self::Registrations | Self::Resets)
+    }
+}
+
+/// What it is kept under: no two classes have the same.
+impl fmt::Display for LimitClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Entries(class) => write!(f, ":{class}"),
+            _ => Ok(()),
+        }
     }
 }

@@ -145,6 +145,8 @@ pub struct NewTurn {
     pub budget: TurnBudget,
     /// When the conversation expires now, where it does: each message moves that.
     pub expires_at: Option<DateTime<Utc>>,
+    /// As in the [`History`] that the prompt was assembled from; 0 where nothing had been said.
+    pub seen: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +167,8 @@ pub enum TurnBegun {
     KeyUsed(UsedKey),
     /// So many of the owner's replies are being written already.
     TooManyRunning,
+    /// More was said in the conversation than the prompt was assembled from.
+    Outdated,
 }
 
 /// Events of one generation that are to survive a crash.
@@ -196,6 +200,8 @@ pub struct Orphan {
     pub text: String,
     /// The last number that was checkpointed; 0 for none.
     pub last_seq: u64,
+    /// Tokens that are reserved for prompt and reply; `None` where nothing is limited.
+    pub reserved: Option<u64>,
 }
 
 /// What a model may get to see of a message.
@@ -204,6 +210,14 @@ pub struct PastMessage {
     pub id: MessageId,
     pub role: MessageRole,
     pub content: String,
+}
+
+/// What was said in a conversation, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    pub messages: Vec<PastMessage>,
+    /// The number of the owner's newest change that this shows; 0 where there is no message.
+    pub seen: u64,
 }
 
 /// A generation as it is stored.
@@ -223,7 +237,8 @@ pub trait TurnRepository: Send + Sync {
     /// Stores question, empty reply, generation and key, moves the conversation's last activity,
     /// reserves the tokens that the turn may take, and tells the owner's feed: all in one commit, or
     /// nothing. However many begin at once, what is used and reserved in a month never is more than
-    /// its limits. Of the reasons not to begin, a used key is told first.
+    /// its limits. Nor is it begun where a message was stored in its conversation, or a reply ended,
+    /// that it has not seen. Of the reasons not to begin, a used key is told first.
     async fn begin_turn(&self, turn: NewTurn) -> Result<TurnBegun, PortError>;
 
     /// Stores events of any number of generations in one commit. Those of a generation that is
@@ -317,7 +332,7 @@ pub trait TurnRepository: Send + Sync {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<PastMessage>, PortError>;
+    ) -> Result<History, PortError>;
 }
 
 impl LoggedEvent {

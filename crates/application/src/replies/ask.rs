@@ -37,6 +37,8 @@ pub(super) struct Answering {
 pub(super) struct Asked {
     pub(super) attempts: u32,
     pub(super) last: Option<Model>,
+    /// Whether a provider has taken the prompt: it answers, or was asked and has not refused yet.
+    pub(super) is_taken: bool,
 }
 
 enum Refusal {
@@ -62,7 +64,8 @@ pub(super) async fn ask(
         for attempt in 1.. {
             asked.attempts += 1;
             asked.last = Some(model.clone());
-            let answer = once(shared, model, job, draft).await;
+            asked.is_taken = true;
+            let answer = once(shared, model, job, draft, &mut asked.is_taken).await;
             let refusal = match answer {
                 Ok((chunks, first)) => {
                     model.breaker.answers();
@@ -70,6 +73,7 @@ pub(super) async fn ask(
                 }
                 Err(refusal) => refusal,
             };
+            asked.is_taken = false;
             failure = refusal.failure();
             let wait = refusal.is_worth_another_try().then(|| {
                 model.retry.wait_after(attempt, shared.ports.ids.fraction(), refusal.retry_after())
@@ -99,6 +103,7 @@ async fn once(
     model: &Model,
     job: &Job,
     draft: &mut Draft,
+    is_taken: &mut bool,
 ) -> Result<(Chunks, Vec<Result<ChatChunk, ModelError>>), Refusal> {
     let limit = model.limits.first_token;
     // Others' replies are no silence of this one's model: the total limit is enough for waiting.
@@ -124,6 +129,7 @@ async fn once(
             match chunk {
                 Ok(ChatChunk::Queued { position }) => {
                     is_queued = true;
+                    *is_taken = false;
                     draft.queued(position, &shared.ports);
                 }
                 Err(error) if first.is_empty() => return Err(Refusal::Error(error)),
@@ -131,6 +137,7 @@ async fn once(
             }
         }
         if !first.is_empty() {
+            *is_taken = true;
             return Ok((chunks, first));
         }
     }

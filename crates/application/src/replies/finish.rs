@@ -24,8 +24,9 @@ impl Shared {
     pub(super) async fn finish(&self, job: &Job, mut draft: Draft, written: Written) {
         let usage = match (written.usage, &written.model) {
             (Some(usage), _) => usage,
-            (None, Some(model)) => self.estimate(model, job, &draft.text).await,
-            (None, None) => Usage { estimated: true, ..Usage::default() },
+            (None, Some(model)) if written.is_taken => self.estimate(model, job, &draft.text).await,
+            // Nobody has anything to bill.
+            (None, _) => Usage { estimated: true, ..Usage::default() },
         };
         let unsaved = draft.take_unsaved().await;
         let written_reply = Reply {

@@ -33,10 +33,10 @@ use crate::{
     models::{Model, ModelCatalogue, TimeLimits},
     ports::{
         ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock, EventEncoder, EventKind,
-        EventStream, FinishedTurn, GenerationLog, IdGenerator, IdempotencyKeys, LeaseOwner,
-        LoggedEvent, MockConversationRepository, MockMessageRepository, ModelError, ModelStatus,
-        NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun,
-        TurnRepository, UsedKey,
+        EventStream, FinishedTurn, GenerationLog, History, IdGenerator, IdempotencyKeys,
+        LeaseOwner, LoggedEvent, MockConversationRepository, MockMessageRepository, ModelError,
+        ModelStatus, NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner,
+        StoredGeneration, TurnBegun, TurnRepository, UsedKey,
     },
 };
 
@@ -132,6 +132,8 @@ pub(crate) struct Stored {
     /// Errors that the next calls of `orphan` end in.
     pub(crate) refuse_orphan: VecDeque<PortError>,
     pub(crate) history: Vec<Message>,
+    /// What is said by others while the next prompts are assembled, each once one was.
+    pub(crate) said_meanwhile: VecDeque<Message>,
     pub(crate) orphans: Vec<Orphan>,
     pub(crate) cancel_requests: Vec<GenerationId>,
     pub(crate) renewed: Vec<Vec<GenerationId>>,
@@ -148,6 +150,12 @@ impl TurnRepository for FakeTurns {
         let mut stored = self.0.lock().unwrap();
         if let Some(refusal) = stored.refuse_begin {
             return Ok(refusal);
+        }
+        if let Some(said) = stored.said_meanwhile.pop_front() {
+            stored.history.push(said);
+        }
+        if turn.seen < stored.history.len() as u64 {
+            return Ok(TurnBegun::Outdated);
         }
         stored.begun.push(turn);
         if stored.begin_in_doubt {
@@ -243,6 +251,7 @@ impl TurnRepository for FakeTurns {
             reply: turn.reply.clone(),
             text: String::new(),
             last_seq: 0,
+            reserved: stored.begin_within,
         }))
     }
 
@@ -300,12 +309,13 @@ impl TurnRepository for FakeTurns {
         _: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<PastMessage>, PortError> {
+    ) -> Result<History, PortError> {
         let stored = self.0.lock().unwrap();
         let older = stored.history.iter().rev().filter(|m| before.is_none_or(|b| m.id < b));
         let past =
             older.map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() });
-        Ok(past.take(limit as usize).collect())
+        let seen = stored.history.len() as u64;
+        Ok(History { messages: past.take(limit as usize).collect(), seen })
     }
 }
 
@@ -529,7 +539,7 @@ impl Fixture {
         let turn = self.turns.0.lock().unwrap().begun[0].clone();
         let generation =
             Generation { id: GenerationId::from_uuid(Uuid::from_u128(id)), ..turn.generation };
-        Orphan { generation, reply: turn.reply, text: text.into(), last_seq }
+        Orphan { generation, reply: turn.reply, text: text.into(), last_seq, reserved: None }
     }
 
     /// The one reply that was stored.

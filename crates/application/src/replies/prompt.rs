@@ -8,7 +8,11 @@ use repartee_domain::{
 };
 
 use super::Shared;
-use crate::{AppError, models::Model, ports::PastMessage};
+use crate::{
+    AppError,
+    models::Model,
+    ports::{History, PastMessage},
+};
 
 /// Messages read at a time. Most conversations fit into one page.
 const PAGE: u32 = 64;
@@ -17,6 +21,13 @@ const MOST_MESSAGES: usize = 2_000;
 /// Reading stops when what was read has so many bytes for each token that fits: twice of what
 /// English comes to.
 const BYTES_PER_TOKEN: usize = 8;
+
+/// What a model is shown, and how much of the conversation that takes in.
+#[derive(Default)]
+pub(super) struct Prompt {
+    pub(super) turns: Vec<Turn>,
+    pub(super) seen: u64,
+}
 
 impl Shared {
     /// System message, as much of the history as fits, newest first, and the question. The history
@@ -27,14 +38,14 @@ impl Shared {
         question: &str,
         before: Option<MessageId>,
         models: &[Model],
-    ) -> Result<Vec<Turn>, AppError> {
+    ) -> Result<Prompt, AppError> {
         let Some(model) = models.iter().min_by_key(|model| model.window.prompt_tokens()) else {
-            return Ok(Vec::new());
+            return Ok(Prompt::default());
         };
         let system = self.system_message(conversation);
         // Newest first, the question at the head.
         let mut turns = vec![Turn { role: MessageRole::User, content: question.to_owned() }];
-        self.load_history(conversation, before, model.window, &mut turns).await?;
+        let seen = self.load_history(conversation, before, model.window, &mut turns).await?;
         let bytes = system.len() + turns.iter().map(|turn| turn.content.len()).sum::<usize>();
         if !model.window.surely_fits(bytes, turns.len()) {
             let fit = self.count_fitting(model, &system, &turns).await;
@@ -42,7 +53,7 @@ impl Shared {
         }
         turns.push(Turn { role: MessageRole::System, content: system });
         turns.reverse();
-        Ok(turns)
+        Ok(Prompt { turns, seen })
     }
 
     /// One system message: the operator's, then the conversation's own; a default for neither.
@@ -53,20 +64,23 @@ impl Shared {
         if parts.is_empty() { self.rules.default_message.clone() } else { parts.join("\n\n") }
     }
 
+    /// Gives how much is seen: what the first of several reads shows.
     async fn load_history(
         &self,
         conversation: &Conversation,
         mut before: Option<MessageId>,
         window: ContextWindow,
         turns: &mut Vec<Turn>,
-    ) -> Result<(), AppError> {
+    ) -> Result<u64, AppError> {
         if conversation.last_message_at.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         let mut bytes = 0;
+        let mut first = None;
         loop {
-            let page =
+            let History { messages: page, seen } =
                 self.ports.turns.history(conversation.owner, conversation.id, before, PAGE).await?;
+            let seen = *first.get_or_insert(seen);
             let is_last = page.len() < PAGE as usize;
             before = page.last().map(|message| message.id);
             for message in page.into_iter().filter(is_shown) {
@@ -76,7 +90,7 @@ impl Shared {
             let is_enough = bytes > window.prompt_tokens().saturating_mul(BYTES_PER_TOKEN)
                 || turns.len() >= MOST_MESSAGES;
             if is_last || is_enough {
-                return Ok(());
+                return Ok(seen);
             }
         }
     }

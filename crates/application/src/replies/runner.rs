@@ -19,6 +19,7 @@ use super::{
     admission::Place,
     ask::{Answering, Asked, ask, patiently},
     draft::Draft,
+    settle,
     subscribe::follow,
 };
 use crate::{
@@ -59,6 +60,8 @@ pub(super) enum Refused {
     App(AppError),
     /// The same request had begun it.
     KeyUsed(UsedKey),
+    /// More has been said than its prompt shows.
+    Outdated,
 }
 
 impl<E: Into<AppError>> From<E> for Refused {
@@ -82,6 +85,8 @@ pub(super) struct Written {
     /// The model that answered, or was asked last.
     pub(super) model: Option<Model>,
     pub(super) usage: Option<Usage>,
+    /// Whether a provider has taken the prompt, or may have.
+    pub(super) is_taken: bool,
     pub(super) attempts: u32,
 }
 
@@ -122,7 +127,7 @@ impl Shared {
             let writing = AssertUnwindSafe(shared.run(job, begun)).catch_unwind();
             if writing.await.is_err() {
                 tracing::error!("the task that wrote the reply panicked");
-                shared.settle_own(generation, reply).await;
+                shared.settle_own(generation, reply, settle::Asked::Perhaps).await;
             }
             drop((held, running));
         };
@@ -143,7 +148,8 @@ impl Shared {
                     matches!(error, Refused::App(AppError::Port(PortError::Unavailable(_))));
                 let _ = begun.send(Err(error));
                 if is_in_doubt {
-                    self.settle_own(job.turn.generation, job.turn.reply).await;
+                    let NewTurn { generation, reply, .. } = job.turn;
+                    self.settle_own(generation, reply, settle::Asked::Nobody).await;
                 }
                 return;
             }
@@ -158,7 +164,7 @@ impl Shared {
             // The connection was lost, perhaps after the commit: then it goes on.
             Err(PortError::Unavailable(error)) => {
                 match self.ports.turns.orphan(turn.generation.id).await {
-                    Ok(Some(_)) => TurnBegun::Begun,
+                    Ok(Some(stored)) => begun_with(turn, stored.reserved),
                     Ok(None) | Err(_) => return Err(PortError::Unavailable(error).into()),
                 }
             }
@@ -181,6 +187,7 @@ impl Shared {
                 return Err(closed.into());
             }
             TurnBegun::KeyUsed(used) => return Err(Refused::KeyUsed(used)),
+            TurnBegun::Outdated => return Err(Refused::Outdated),
             TurnBegun::TooManyRunning => {
                 return Err(
                     AppError::TooManyGenerations { retry_after: RETRY_AFTER_A_REPLY }.into()
@@ -207,7 +214,7 @@ impl Shared {
             () = self.wait_for_turn(&mut place, draft) => Ok(()),
         };
         if let Err(outcome) = waited {
-            return Written { outcome, model: None, usage: None, attempts: 0 };
+            return Written { outcome, model: None, usage: None, is_taken: false, attempts: 0 };
         }
         let total = Instant::now() + job.limits().total;
         let mut stop = pin!(self.stopped(cancel, Some(total)));
@@ -221,11 +228,11 @@ impl Shared {
             }
             answered = ask(self, job, draft, &mut asked) => answered.map_err(Outcome::Failed),
         };
-        let Asked { attempts, last } = asked;
+        let Asked { attempts, last, is_taken } = asked;
         let answering = match answered {
             Ok(answering) => answering,
             Err(outcome) => {
-                return Written { outcome, model: last, usage: None, attempts };
+                return Written { outcome, model: last, usage: None, is_taken, attempts };
             }
         };
         let mut writing = Writing::new(self, draft, &answering.model);
@@ -250,7 +257,7 @@ impl Shared {
         // Stopping a reply says nothing against who was writing it.
         let has_answered = !matches!(outcome, Outcome::Failed(_));
         model.breaker.record(has_answered, self.ports.clock.now());
-        Written { outcome, model: Some(model), usage, attempts }
+        Written { outcome, model: Some(model), usage, is_taken, attempts }
     }
 
     /// Returns when the reply may be written. Others go first, in fair order, where too many are
@@ -278,6 +285,14 @@ impl Shared {
             () = self.shutdown.cancelled() => Outcome::Interrupted,
             () = until(total) => Outcome::Failed(Failure::TotalTimeout),
         }
+    }
+}
+
+/// How a turn began that is stored with so many tokens.
+fn begun_with(turn: &NewTurn, reserved: Option<u64>) -> TurnBegun {
+    match reserved {
+        Some(tokens) if tokens < turn.budget.most() => TurnBegun::BegunWithin { tokens },
+        _ => TurnBegun::Begun,
     }
 }
 

@@ -21,12 +21,15 @@ use crate::{
     conversations::key_about,
     guests::expiry,
     models::Model,
-    ports::{ConversationReference, EventStream, NewTurn, TurnBudget},
+    ports::{ConversationReference, EventStream, NewTurn, PortError, TurnBudget},
 };
 
 /// Characters in a model's name.
 const MAX_MODEL: usize = 200;
 const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
+/// How often a prompt is assembled for one question. Only who talks in the same conversation from
+/// elsewhere makes it more than once.
+const MOST_TRIES: u32 = 5;
 
 /// A question, as it comes in.
 #[derive(Debug, Clone, Default)]
@@ -72,22 +75,46 @@ impl ReplyService {
         {
             return Ok(begun);
         }
+        for _ in 0..MOST_TRIES {
+            match self.begin(actor, conversation, &message, key.as_ref()).await {
+                // A reply ended, or something else was said, between reading and storing.
+                Err(Refused::Outdated) => {}
+                Ok(begun) => return Ok(begun),
+                Err(Refused::App(error)) => return Err(error),
+                Err(Refused::KeyUsed(used)) => {
+                    let key = key.as_ref().ok_or(AppError::Reply(Failure::Internal))?;
+                    return self.again(actor, key, used).await;
+                }
+            }
+        }
+        Err(PortError::Stale.into())
+    }
+
+    /// Assembles the prompt, and begins the turn unless more has been said meanwhile.
+    async fn begin(
+        &self,
+        actor: &Actor,
+        conversation: ConversationReference,
+        message: &NewMessage,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Begun, Refused> {
+        let shared = &self.shared;
         // Before looking: whoever shuts down waits for it.
         let running = shared.running.token();
         if shared.is_draining.load(SeqCst) {
-            return Err(AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN });
+            return Err(AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN }.into());
         }
-        let found = conversations.find(actor.user, conversation).await?;
+        let found = shared.ports.conversations.find(actor.user, conversation).await?;
         let conversation = found.ok_or(AppError::CONVERSATION_NOT_FOUND)?;
         message.check()?;
         if message.model.is_some() {
             actor.may_name_a_model()?;
         }
-        let content = Message::parse_content(message.content).map_err(AppError::invalid)?;
-        conversation.accept_message()?;
+        let content = Message::parse_content(message.content.clone()).map_err(AppError::invalid)?;
+        conversation.accept_message().map_err(AppError::from)?;
         let name = message.model.as_deref().or(conversation.subject.model.as_deref());
         let models = shared.models_for(actor, name).await?;
-        let turns = shared.prompt(&conversation, content.as_str(), None, &models).await?;
+        let prompt = shared.prompt(&conversation, content.as_str(), None, &models).await?;
 
         let now = shared.ports.clock.now();
         let question = Message::said(
@@ -99,14 +126,15 @@ impl ReplyService {
             content,
             now,
         );
-        let budget = shared.budget(actor, &models, &turns, message.max_tokens);
+        let budget = shared.budget(actor, &models, &prompt.turns, message.max_tokens);
         let job = Job {
             turn: NewTurn {
                 budget,
-                ..shared.new_turn(actor, &conversation, question, &models, key.as_ref())
+                seen: prompt.seen,
+                ..shared.new_turn(actor, &conversation, question, &models, key)
             },
             models,
-            turns,
+            turns: prompt.turns,
             temperature: message.temperature,
             max_tokens: message.max_tokens,
         };
@@ -114,14 +142,7 @@ impl ReplyService {
         // all the same.
         let (answer, begun) = oneshot::channel();
         shared.spawn_runner(job, running, answer);
-        match begun.await.unwrap_or(Err(Refused::App(AppError::Reply(Failure::Internal)))) {
-            Ok(begun) => Ok(begun),
-            Err(Refused::App(error)) => Err(error),
-            Err(Refused::KeyUsed(used)) => match key {
-                Some(key) => self.again(actor, &key, used).await,
-                None => Err(AppError::Reply(Failure::Internal)),
-            },
-        }
+        begun.await.unwrap_or(Err(Refused::App(AppError::Reply(Failure::Internal))))
     }
 }
 
@@ -171,6 +192,7 @@ impl Shared {
             key: key.map(|key| key.on(keys::ROUTE, now)),
             most_running: self.rules.most_per_user,
             budget: TurnBudget::default(),
+            seen: 0,
             expires_at: (actor.role == Role::Guest).then(|| expiry(now, self.rules.guests_kept)),
         }
     }

@@ -20,6 +20,13 @@ const BATCH: u32 = 100;
 /// Between two tries while the database is away.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
+/// Whether a model may have been shown the prompt: only then it is charged.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    Perhaps,
+    Nobody,
+}
+
 impl ReplyService {
     /// Ends the replies that nobody writes any more as interrupted, with the text that was
     /// stored of them. Gives how many.
@@ -36,7 +43,7 @@ impl ReplyService {
                 if self.shared.in_hand.holds(id) {
                     continue;
                 }
-                match self.shared.settle_orphan(orphan).await {
+                match self.shared.settle_orphan(orphan, Asked::Perhaps).await {
                     Ok(is_settled) => settled += u32::from(is_settled),
                     // Those behind it are settled all the same.
                     Err(error) => tracing::error!(
@@ -56,10 +63,10 @@ impl ReplyService {
 impl Shared {
     /// Ends a reply of this process that no task writes any more, because its task panicked or
     /// could not know whether the beginning was stored. Tries until it is done.
-    pub(super) async fn settle_own(&self, generation: Generation, reply: Message) {
+    pub(super) async fn settle_own(&self, generation: Generation, reply: Message, asked: Asked) {
         loop {
             let settled = match self.ports.turns.orphan(generation.id).await {
-                Ok(Some(orphan)) => self.settle_orphan(orphan).await,
+                Ok(Some(orphan)) => self.settle_orphan(orphan, asked).await,
                 // Over or gone: where readers wait all the same, this lets them go.
                 Ok(None) => {
                     let text = String::new();
@@ -68,8 +75,9 @@ impl Shared {
                         reply: reply.clone(),
                         text,
                         last_seq: 0,
+                        reserved: None,
                     };
-                    self.settle_orphan(orphan).await
+                    self.settle_orphan(orphan, asked).await
                 }
                 Err(error) => Err(error),
             };
@@ -90,8 +98,8 @@ impl Shared {
     }
 
     /// `false` when somebody writes it after all.
-    async fn settle_orphan(&self, orphan: Orphan) -> Result<bool, PortError> {
-        let Orphan { generation, reply, mut text, last_seq: stored_to } = orphan;
+    async fn settle_orphan(&self, orphan: Orphan, asked: Asked) -> Result<bool, PortError> {
+        let Orphan { generation, reply, mut text, last_seq: stored_to, .. } = orphan;
         let unsaved = self.unsaved(&generation, stored_to).await;
         if let Some(unsaved) = &unsaved {
             text.push_str(&unsaved.text);
@@ -100,9 +108,12 @@ impl Shared {
             Some(unsaved) => unsaved.events.last().map_or(stored_to, |event| event.seq),
             None => stored_to,
         };
-        let asked = Some(generation.model.as_str()).filter(|name| !name.is_empty());
-        let models = self.ports.models.resolve(asked).await.unwrap_or_default();
-        let usage = self.usage_of(&generation, &models, &text).await;
+        let name = Some(generation.model.as_str()).filter(|name| !name.is_empty());
+        let models = self.ports.models.resolve(name).await.unwrap_or_default();
+        let usage = match asked {
+            Asked::Perhaps => self.usage_of(&generation, &models, &text).await,
+            Asked::Nobody => Usage { estimated: true, ..Usage::default() },
+        };
         let written = Written {
             text,
             model: generation.model.clone(),
@@ -178,6 +189,7 @@ impl Shared {
         let (Some(conversation), Some(question)) = (conversation, question) else {
             return Ok(Vec::new());
         };
-        self.prompt(&conversation, &question.content, Some(question.id), models).await
+        let before = Some(question.id);
+        Ok(self.prompt(&conversation, &question.content, before, models).await?.turns)
     }
 }

@@ -484,6 +484,36 @@ async fn a_reply_is_never_asked_for_longer_than_its_model_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_ends_while_the_next_prompt_is_assembled_is_shown_all_the_same() {
+    let fixture = Fixture::answering([Ok(vec![Text("Yes."), STOP])]);
+    {
+        let mut stored = fixture.turns.0.lock().unwrap();
+        stored.history.push(said(1, MessageRole::User, "Tea?"));
+        stored.said_meanwhile.push_back(said(2, MessageRole::Assistant, "With milk."));
+        stored.said_meanwhile.push_back(said(3, MessageRole::User, "A note."));
+    }
+
+    fixture.turn().await;
+
+    let asked = fixture.model.asked.lock().unwrap()[0].turns.clone();
+    let contents: Vec<_> = asked.iter().skip(1).map(|turn| turn.content.as_str()).collect();
+    assert_eq!(contents, ["Tea?", "With milk.", "A note.", "Why?"]);
+    assert_eq!(fixture.turns.0.lock().unwrap().begun.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_always_too_late_is_told_so() {
+    let fixture = Fixture::answering([]);
+    let others = (1..=5).map(|n| said(n, MessageRole::User, "And another thing."));
+    fixture.turns.0.lock().unwrap().said_meanwhile.extend(others);
+
+    let error = fixture.send("Why?").await.err().unwrap();
+
+    assert_eq!(error.classify(), (ErrorKind::Conflict, "stale_write"));
+    assert!(fixture.turns.0.lock().unwrap().begun.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_beginning_whose_commit_was_not_heard_of_goes_on() {
     let fixture = Fixture::answering([Ok(vec![Text("Because."), STOP])]);
     fixture.turns.0.lock().unwrap().begin_in_doubt = true;

@@ -192,7 +192,8 @@ impl Simulation {
         self.clients.spawn(async move {
             let named = key.map(|key| format!("{conversation}-{key}"));
             let named = named.map(|key| IdempotencyKey::parse(&key, [0; 32]).unwrap());
-            let message = NewMessage { content: "Why?".into(), ..NewMessage::default() };
+            let content = format!("Why {}?", random.fork().0);
+            let message = NewMessage { content, ..NewMessage::default() };
             let replica = replicas.any(&mut random);
             let begun = replica.replies.send(&actor, conversation.into(), message, named).await;
             let begun = match begun {
@@ -356,7 +357,8 @@ fn is_told(state: &State, user: u64, feed: &Mutex<Told>) -> bool {
 fn check_refusal(error: &AppError) {
     let (kind, code) = error.classify();
     let is_expected = matches!(kind, ErrorKind::Unavailable | ErrorKind::TooManyRequests)
-        || ["reply_in_progress", "conversation_not_found", "generation_not_found"].contains(&code);
+        || ["reply_in_progress", "stale_write", "conversation_not_found", "generation_not_found"]
+            .contains(&code);
     // The task of a process that died.
     assert!(is_expected || code == "internal", "{error}");
 }

@@ -1,6 +1,9 @@
 //! A model that does whatever its seed says.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -10,14 +13,18 @@ use repartee_application::ports::{
 use repartee_domain::replies::FinishReason;
 use tokio::time::sleep;
 
-use super::Random;
+use super::{Random, world::World};
 
-pub(crate) struct SeededModel(pub(crate) Mutex<Random>);
+pub(crate) struct SeededModel {
+    pub(crate) random: Mutex<Random>,
+    pub(crate) world: Arc<World>,
+}
 
 #[async_trait]
 impl ChatModel for SeededModel {
-    async fn stream(&self, _: ChatRequest) -> Result<ChatStream, ModelError> {
-        let mut random = self.0.lock().unwrap().fork();
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
+        self.world.state().check_prompt(&request.turns);
+        let mut random = self.random.lock().unwrap().fork();
         match random.below(12) {
             0 => return Err(ModelError::Unavailable { retry_after: None, source: "away".into() }),
             1 => return Err(ModelError::Rejected { reason: "no".into() }),

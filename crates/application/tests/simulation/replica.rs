@@ -47,7 +47,7 @@ impl Replica {
         let tasks = Arc::new(Tasks::default());
         let model = Model {
             id: "seeded".into(),
-            provider: Arc::new(SeededModel(Mutex::new(random))),
+            provider: Arc::new(SeededModel { random: Mutex::new(random), world: world.clone() }),
             upstream: "seeded".into(),
             window: ContextWindow { context_tokens: 1_000, reply_tokens: 100 },
             max_output_tokens: None,

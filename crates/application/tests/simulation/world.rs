@@ -13,17 +13,17 @@ use repartee_application::{
     Order, Page, PageRequest,
     ports::{
         Change, ChangeKind, Changes, Checkpoint, Clock, ConversationFilter, ConversationKey,
-        ConversationReference, ConversationRepository, Done, FeedLog, FinishedTurn, IdGenerator,
-        IdempotencyKeys, LeaseOwner, LoggedEvent, MessageRepository, NewKey, NewTurn, Orphan,
-        PastMessage, PortError, StoredChange, StoredGeneration, TurnBegun, TurnRepository, UsedKey,
-        Watched,
+        ConversationReference, ConversationRepository, ConversationStats, Done, FeedLog,
+        FinishedTurn, History, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
+        MessageRepository, NewKey, NewTurn, Orphan, PastMessage, PortError, StoredChange,
+        StoredGeneration, TurnBegun, TurnRepository, UsedKey, Watched,
     },
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, UserId,
     conversations::{Conversation, Subject},
     messages::Message,
-    replies::{Generation, GenerationState},
+    replies::{Generation, GenerationState, Turn},
 };
 use tokio::{
     sync::watch,
@@ -187,6 +187,29 @@ impl State {
         }
     }
 
+    /// Oldest first.
+    fn said_in(&self, conversation: ConversationId) -> impl Iterator<Item = &Message> {
+        let turns = self.generations.values().map(|stored| {
+            let reply = stored.end.as_ref().map_or(&stored.turn.reply, |end| &end.ended.reply);
+            [&stored.turn.question, reply]
+        });
+        turns.flatten().filter(move |message| message.conversation == conversation)
+    }
+
+    /// A model is shown what was said before its question, to the last word.
+    pub(crate) fn check_prompt(&mut self, shown: &[Turn]) {
+        let question = shown.last().unwrap();
+        let asked = self.generations.values().map(|stored| &stored.turn.question);
+        // Otherwise it was deleted meanwhile.
+        let mut asked = asked.filter(|asked| asked.content == question.content);
+        let Some(asked) = asked.next() else { return };
+        let (id, conversation) = (asked.id, asked.conversation);
+        let said = self.said_in(conversation).filter(|m| m.id <= id && !m.content.is_empty());
+        if !said.map(|m| &m.content).eq(shown.iter().skip(1).map(|turn| &turn.content)) {
+            self.wrong.push(format!("{id}: its prompt lacks something: {shown:?}"));
+        }
+    }
+
     fn running(&self) -> impl Iterator<Item = &Stored> {
         self.generations.values().filter(|stored| stored.end.is_none())
     }
@@ -258,11 +281,19 @@ impl State {
         if running >= turn.most_running as usize {
             return TurnBegun::TooManyRunning;
         }
+        let mut unseen =
+            self.feed.get(&owner).into_iter().flatten().skip(usize::try_from(turn.seen).unwrap());
+        let said = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded];
+        if unseen.any(|r| r.conversation == conversation && said.contains(&r.kind)) {
+            return TurnBegun::Outdated;
+        }
         if let Some(key) = key {
             let fingerprint = turn.key.as_ref().unwrap().fingerprint;
             self.keys.insert(key, UsedKey { fingerprint, done: Done::Turn(id) });
         }
         self.messages.insert(user_message, turn.question.clone());
+        let last = Some(turn.question.created_at);
+        self.conversations.get_mut(&conversation).unwrap().last_message_at = last;
         let row = |kind, message, generation| Row { conversation, kind, message, generation };
         self.tell(
             owner,
@@ -332,6 +363,7 @@ impl Stored {
             reply: self.turn.reply.clone(),
             text: self.checkpoints.values().map(|checkpoint| checkpoint.text.as_str()).collect(),
             last_seq: self.events().last().map_or(0, |event| event.seq),
+            reserved: None,
         }
     }
 }
@@ -479,12 +511,19 @@ impl TurnRepository for World {
 
     async fn history(
         &self,
-        _: UserId,
-        _: ConversationId,
-        _: Option<MessageId>,
-        _: u32,
-    ) -> Result<Vec<PastMessage>, PortError> {
-        Ok(Vec::new())
+        owner: UserId,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<History, PortError> {
+        let state = self.read().await?;
+        let said = state.said_in(conversation).filter(|m| before.is_none_or(|b| m.id < b));
+        let mut messages: Vec<_> = said
+            .map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() })
+            .collect();
+        messages.reverse();
+        messages.truncate(limit as usize);
+        Ok(History { messages, seen: state.newest(owner) })
     }
 }
 
@@ -623,6 +662,14 @@ impl MessageRepository for World {
 
     async fn find(&self, _: UserId, message: MessageId) -> Result<Option<Message>, PortError> {
         Ok(self.read().await?.messages.get(&message).cloned())
+    }
+
+    async fn stats(
+        &self,
+        _: UserId,
+        _: ConversationReference,
+    ) -> Result<Option<ConversationStats>, PortError> {
+        unreachable!("nobody asks")
     }
 }
 

@@ -16,6 +16,11 @@ impl Month {
         Self { first: date.with_day(1).unwrap_or(date) }
     }
 
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self { first: self.first.checked_sub_months(Months::new(1)).unwrap_or(NaiveDate::MIN) }
+    }
+
     /// From `now` to its end.
     pub fn left(self, now: DateTime<Utc>) -> Duration {
         let next = self.first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX);
@@ -32,6 +37,17 @@ impl fmt::Display for Month {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn before_a_january_comes_a_december() {
+        for (at, previous) in [
+            ("2026-01-31T00:00:00Z", "2025-12"),
+            ("2026-12-01T00:00:00Z", "2026-11"),
+            ("2028-03-31T23:59:59Z", "2028-02"),
+        ] {
+            assert_eq!(Month::of(at.parse().unwrap()).previous().to_string(), previous);
+        }
+    }
 
     #[test]
     fn a_month_is_named_and_ends() {

@@ -106,6 +106,9 @@ impl ConversationRepository for SeaConversationRepository {
         if let Some(title) = filter.title {
             rows = rows.filter(Column::TitleKey.like(containing(&title.to_lowercase())));
         }
+        if let Some(since) = filter.active_since {
+            rows = rows.filter(Column::LastActivityAt.gte(since));
+        }
         let conversations = rows
             .all(self.db.reader())
             .await

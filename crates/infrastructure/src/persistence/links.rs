@@ -96,8 +96,7 @@ impl LinkRepository for SeaLinkRepository {
             .write_telling(owner, Watched::SessionEnds, move |tx| {
                 Box::pin(async move {
                     tell(tx, owner, at).await?;
-                    spend(tx, link, LinkPurpose::ResetPassword, owner, at).await?;
-                    drop_unspent(tx, owner, Some(LinkPurpose::ResetPassword)).await?;
+                    // The user's row before those of links, as who changes an account locks them.
                     verified(owner, at)
                         .col_expr(
                             user::Column::PasswordHash,
@@ -106,6 +105,8 @@ impl LinkRepository for SeaLinkRepository {
                         .exec(tx)
                         .await
                         .map_err(database)?;
+                    spend(tx, link, LinkPurpose::ResetPassword, owner, at).await?;
+                    drop_unspent(tx, owner, Some(LinkPurpose::ResetPassword)).await?;
                     revoke(tx, tokens_of(owner, None), at).await?;
                     login_failures::clear(tx, &names).await?;
                     audit::record(tx, entry).await
@@ -127,8 +128,8 @@ impl LinkRepository for SeaLinkRepository {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    spend(tx, link, LinkPurpose::VerifyEmail, owner, now).await?;
                     verified(owner, now).exec(tx).await.map_err(database)?;
+                    spend(tx, link, LinkPurpose::VerifyEmail, owner, now).await?;
                     audit::record(tx, entry).await
                 })
             })
@@ -211,6 +212,7 @@ impl From<MailedLink> for Model {
             purpose: word(link.purpose).to_owned(),
             user_id: link.user.as_uuid(),
             session_id: None,
+            token_expires_at: None,
             generation_id: None,
             expires_at: link.expires_at,
             resumes_until: link.expires_at,

@@ -1,10 +1,15 @@
 //! Messages in the database.
 
+mod stats;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_application::{
     Order, Page, PageRequest,
-    ports::{ConversationReference, Done, MessageRepository, NewKey, PortError, UsedKey, Watched},
+    ports::{
+        ConversationReference, ConversationStats, Done, MessageRepository, NewKey, PortError,
+        UsedKey, Watched,
+    },
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, Reference, UserId,
@@ -115,6 +120,18 @@ impl MessageRepository for SeaMessageRepository {
             .await
             .map_err(database)?;
         row.map(Message::try_from).transpose()
+    }
+
+    async fn stats(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+    ) -> Result<Option<ConversationStats>, PortError> {
+        let stats = stats::stats(&self.db, owner, conversation).await?;
+        if stats.is_none() && self.status(owner, conversation).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(stats.unwrap_or_default()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use repartee_application::ports::{PortError, SecretHash, Ticket, TicketRepository};
+use repartee_application::ports::{PortError, SecretHash, SignedIn, Ticket, TicketRepository};
 use repartee_domain::{GenerationId, LoginSessionId, UserId};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -122,11 +122,16 @@ fn changing(hash: SecretHash) -> UpdateMany<Entity> {
 
 impl From<Ticket> for Model {
     fn from(ticket: Ticket) -> Self {
+        let (session_id, token_expires_at) = match ticket.signed_in {
+            SignedIn::Here(session) => (Some(session.as_uuid()), None),
+            SignedIn::Elsewhere { expires_at } => (None, Some(expires_at)),
+        };
         Self {
             secret_hash: ticket.hash.0.to_vec(),
             purpose: PURPOSE.to_owned(),
             user_id: ticket.user.as_uuid(),
-            session_id: ticket.session.map(LoginSessionId::as_uuid),
+            session_id,
+            token_expires_at,
             generation_id: None,
             expires_at: ticket.expires_at,
             resumes_until: ticket.resumes_until,
@@ -140,10 +145,15 @@ impl TryFrom<Model> for Ticket {
 
     fn try_from(row: Model) -> Result<Self, PortError> {
         let hash = row.secret_hash.try_into().map_err(|_| corrupt("not a SHA-256"))?;
+        let signed_in = match (row.session_id, row.token_expires_at) {
+            (Some(session), None) => SignedIn::Here(LoginSessionId::from_uuid(session)),
+            (None, Some(expires_at)) => SignedIn::Elsewhere { expires_at },
+            _ => return Err(corrupt("a ticket of neither or both of a session and a token")),
+        };
         Ok(Self {
             hash: SecretHash(hash),
             user: UserId::from_uuid(row.user_id),
-            session: row.session_id.map(LoginSessionId::from_uuid),
+            signed_in,
             expires_at: row.expires_at,
             resumes_until: row.resumes_until,
         })

@@ -11,15 +11,15 @@ mod leases;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_application::ports::{
-    Checkpoint, FinishedTurn, LeaseOwner, LoggedEvent, NewTurn, Orphan, PastMessage, PortError,
-    StoredGeneration, TurnBegun, TurnRepository,
+    Checkpoint, FinishedTurn, History, LeaseOwner, LoggedEvent, NewTurn, Orphan, PastMessage,
+    PortError, StoredGeneration, TurnBegun, TurnRepository,
 };
 use repartee_domain::{
     ApiKeyId, ConversationId, GenerationId, MessageId, UserId, replies::Generation,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::Expr,
+    ColumnTrait, EntityTrait, IdenStatic, Iterable, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef, Select, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ pub(super) use self::budget::{charge, forget as forget_budgets};
 use super::{
     Database,
     entity::{
+        conversation, feed,
         generation::{Column, Entity, Model},
         message,
     },
@@ -150,24 +151,34 @@ impl TurnRepository for SeaTurnRepository {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<PastMessage>, PortError> {
+    ) -> Result<History, PortError> {
+        // One statement, so that what is seen is what its number says.
         let mut rows = messages::owned_by(owner)
+            .join(JoinType::LeftJoin, feed_of_conversation())
             .select_only()
             .columns([message::Column::Id, message::Column::Role, message::Column::Content])
+            .column(feed::Column::LastSeq)
             .filter(message::Column::ConversationId.eq(conversation.as_uuid()))
             .order_by_desc(message::Column::Id)
             .limit(u64::from(limit));
         if let Some(before) = before {
             rows = rows.filter(message::Column::Id.lt(before.as_uuid()));
         }
-        let rows: Vec<(Uuid, String, String)> =
+        let rows: Vec<(Uuid, String, String, Option<i64>)> =
             rows.into_tuple().all(self.db.reader()).await.map_err(database)?;
-        rows.into_iter()
-            .map(|(id, role, content)| {
-                Ok(PastMessage { id: MessageId::from_uuid(id), role: parsed(&role)?, content })
-            })
-            .collect()
+        let seen = rows.first().and_then(|(.., seen)| *seen).unwrap_or(0);
+        let messages = rows.into_iter().map(|(id, role, content, _)| {
+            Ok(PastMessage { id: MessageId::from_uuid(id), role: parsed(&role)?, content })
+        });
+        Ok(History { messages: messages.collect::<Result<_, PortError>>()?, seen: number(seen)? })
     }
+}
+
+fn feed_of_conversation() -> RelationDef {
+    conversation::Entity::belongs_to(feed::Entity)
+        .from(conversation::Column::OwnerId)
+        .to(feed::Column::OwnerId)
+        .into()
 }
 
 /// Every read starts here, so no query can forget whose data it is.

@@ -110,7 +110,7 @@ fn key(counter: &Counter) -> String {
             format!("address:{half:032x}")
         }
     };
-    let (class, window) = (counter.class.as_str(), counter.quota.window.as_secs());
+    let (class, window) = (counter.class, counter.quota.window.as_secs());
     format!("{PREFIX}limits:{class}:{subject}:{window}")
 }
 

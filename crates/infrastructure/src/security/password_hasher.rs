@@ -27,6 +27,10 @@ const OUTPUT: usize = 32;
 const NO_SALT: [u8; 16] = [0; 16];
 
 /// Argon2id with 19 MiB, two passes and one lane, as PHC strings.
+///
+/// Of a stored hash that was made in another way (PBKDF2, or weaker parameters) the ordinary hashing
+/// is done beside it, so that a failed log-in takes the longer time of the two: what is cheaper does
+/// not show. What is dearer does, until its owner has logged in and it is replaced.
 #[derive(Debug, Clone)]
 pub struct Argon2Hasher {
     places: Arc<Semaphore>,
@@ -53,6 +57,34 @@ impl Argon2Hasher {
     }
 }
 
+impl Argon2Hasher {
+    /// `ordinary` is the hashing that a new hash takes. It is done on each path: by comparing with
+    /// an ordinary hash, instead of that where there is none, and beside it where the hash was made
+    /// in a way of its own, whose time would tell that there is somebody.
+    async fn check(
+        &self,
+        password: SecretString,
+        hash: Option<PasswordHash>,
+        ordinary: fn(&SecretString) -> Result<(), argon2::Error>,
+    ) -> Result<PasswordCheck, PortError> {
+        let Some(stored) = hash.as_ref().and_then(stored) else {
+            self.run(move || ordinary(&password)).await?.map_err(unavailable)?;
+            return Ok(PasswordCheck::Differs);
+        };
+        let is_outdated = stored.is_outdated();
+        let again = password.clone();
+        let matching = self.run(move || stored.matches(&password));
+        if !is_outdated {
+            let matches = matching.await?.map_err(unavailable)?;
+            return Ok(if matches { PasswordCheck::Matches } else { PasswordCheck::Differs });
+        }
+        let (matches, ordinary) = tokio::try_join!(matching, self.run(move || ordinary(&again)))?;
+        ordinary.map_err(unavailable)?;
+        let matches = matches.map_err(unavailable)?;
+        Ok(if matches { PasswordCheck::MatchesOutdated } else { PasswordCheck::Differs })
+    }
+}
+
 impl Default for Argon2Hasher {
     /// As many at once as there are cores.
     fn default() -> Self {
@@ -75,9 +107,7 @@ impl PasswordHasher for Argon2Hasher {
         password: SecretString,
         hash: Option<PasswordHash>,
     ) -> Result<PasswordCheck, PortError> {
-        self.run(move || check(password.expose_secret().as_bytes(), hash.as_ref()))
-            .await?
-            .map_err(unavailable)
+        self.check(password, hash, hash_for_nobody).await
     }
 
     fn can_verify(&self, hash: &PasswordHash) -> bool {
@@ -94,33 +124,24 @@ fn argon2() -> Result<Argon2<'static>, argon2::Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// Hashes exactly once, whatever there is to compare with.
-fn check(password: &[u8], hash: Option<&PasswordHash>) -> Result<PasswordCheck, argon2::Error> {
-    let argon2 = argon2()?;
-    let stored = hash.filter(|hash| !hash.is_none()).and_then(|hash| {
-        let stored = read(hash);
-        if stored.is_none() {
-            // Whoever logs in is told what a wrong password is told: another answer would say that
-            // the account exists, and its owner can reset the password.
-            tracing::error!("a stored password hash cannot be read: its owner cannot log in");
-        }
-        stored
-    });
-    let (matches, is_outdated) = match stored {
-        None => {
-            argon2.hash_password_into(password, &NO_SALT, &mut [0; OUTPUT])?;
-            (false, false)
-        }
-        Some(Stored::Pbkdf2(imported)) => (imported.matches(password), true),
-        Some(Stored::Argon2(own)) => {
-            (argon2.verify_password(password, &own.phc).is_ok(), own.is_outdated())
-        }
-    };
-    Ok(match (matches, is_outdated) {
-        (true, false) => PasswordCheck::Matches,
-        (true, true) => PasswordCheck::MatchesOutdated,
-        (false, _) => PasswordCheck::Differs,
-    })
+/// What a password costs that there is nothing to compare with.
+fn hash_for_nobody(password: &SecretString) -> Result<(), argon2::Error> {
+    let password = password.expose_secret().as_bytes();
+    argon2()?.hash_password_into(password, &NO_SALT, &mut [0; OUTPUT])
+}
+
+/// `None` where nothing matches.
+fn stored(hash: &PasswordHash) -> Option<Stored> {
+    if hash.is_none() {
+        return None;
+    }
+    let stored = read(hash);
+    if stored.is_none() {
+        // Whoever logs in is told what a wrong password is told: another answer would say that
+        // the account exists, and its owner can reset the password.
+        tracing::error!("a stored password hash cannot be read: its owner cannot log in");
+    }
+    stored
 }
 
 /// A stored hash that a password can be compared with.
@@ -150,6 +171,24 @@ fn read(hash: &PasswordHash) -> Option<Stored> {
         && params.t_cost() <= MOST_PASSES
         && params.p_cost() <= MOST_LANES;
     (usable && is_bearable).then_some(Stored::Argon2(Box::new(Argon2Hash { phc, params })))
+}
+
+impl Stored {
+    fn matches(&self, password: &SecretString) -> Result<bool, argon2::Error> {
+        let password = password.expose_secret().as_bytes();
+        Ok(match self {
+            Self::Argon2(own) => argon2()?.verify_password(password, &own.phc).is_ok(),
+            Self::Pbkdf2(imported) => imported.matches(password),
+        })
+    }
+
+    /// Whether it is to be replaced by one that is made as today.
+    fn is_outdated(&self) -> bool {
+        match self {
+            Self::Argon2(own) => own.is_outdated(),
+            Self::Pbkdf2(_) => true,
+        }
+    }
 }
 
 impl Argon2Hash {
@@ -265,6 +304,33 @@ mod tests {
         assert!(Argon2Hasher::default().can_verify(&hash));
         assert_eq!(verify("password", Some(hash.clone())).await, PasswordCheck::MatchesOutdated);
         assert_eq!(verify("Password", Some(hash)).await, PasswordCheck::Differs);
+    }
+
+    #[tokio::test]
+    async fn a_failed_check_costs_an_ordinary_hashing_whatever_is_stored() {
+        static ORDINARY: AtomicUsize = AtomicUsize::new(0);
+        let counted = |_: &SecretString| {
+            ORDINARY.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let fewer_passes = Params::new(MEMORY, PASSES - 1, LANES, Some(OUTPUT)).unwrap();
+        let ordinary = Params::new(MEMORY, PASSES, LANES, Some(OUTPUT)).unwrap();
+        let argon2 = |params| Some(weak(Algorithm::Argon2id, Version::V0x13, params));
+        for (hash, beside) in [
+            (None, 1),
+            (Some(PasswordHash::none()), 1),
+            (Some(PasswordHash("unreadable".into())), 1),
+            (Some(PasswordHash(PBKDF2_OF_PASSWORD.into())), 1),
+            (argon2(fewer_passes), 1),
+            // Comparing with it is one.
+            (argon2(ordinary), 0),
+        ] {
+            ORDINARY.store(0, Ordering::SeqCst);
+            let hasher = Argon2Hasher::default();
+            let check = hasher.check("another".into(), hash.clone(), counted).await;
+            assert_eq!(check.unwrap(), PasswordCheck::Differs, "{hash:?}");
+            assert_eq!(ORDINARY.load(Ordering::SeqCst), beside, "{hash:?}");
+        }
     }
 
     #[tokio::test]

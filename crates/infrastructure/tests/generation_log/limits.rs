@@ -119,6 +119,8 @@ async fn classes_subjects_and_windows_are_counted_apart(limiter: &dyn RateLimite
     for other in [
         first,
         Counter { class: LimitClass::LogIns, ..first },
+        Counter { class: LimitClass::Entries("login"), ..first },
+        Counter { class: LimitClass::Entries("requests"), ..first },
         Counter { subject: key, ..first },
         Counter { quota: minute, ..first },
         counter(1),

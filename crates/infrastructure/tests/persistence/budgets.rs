@@ -2,15 +2,16 @@
 
 use futures::future::join_all;
 use repartee_application::ports::{
-    ConversationRepository, NewTurn, PortError, TurnBegun, TurnBudget, TurnRepository,
+    BudgetLedger, ConversationRepository, NewTurn, PortError, TurnBegun, TurnBudget, TurnRepository,
 };
-use repartee_domain::{ApiKeyId, replies::Usage};
+use repartee_domain::{ApiKeyId, limits::Month, replies::Usage};
+use repartee_infrastructure::persistence::SeaBudgetLedger;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
-    fixtures::{at, conversation, conversation_id, finished, key, turn, user_id},
+    fixtures::{at, conversation, conversation_id, finished, generation_id, key, turn, user_id},
 };
 
 on_both_databases!(
@@ -24,6 +25,8 @@ on_both_databases!(
     deleting_a_running_reply_frees_nothing,
     a_month_begins_anew,
     another_reason_is_told_before_the_budget,
+    what_a_running_turn_reserved_is_known,
+    months_that_are_over_are_forgotten_by_portions,
 );
 
 const KEY: ApiKeyId = ApiKeyId::from_uuid(Uuid::from_u128(99));
@@ -214,6 +217,43 @@ async fn a_month_begins_anew(db: &TestDatabase) {
     // It ends in February, and was January's.
     finish(db, &first, 1, 2).await;
     assert_eq!(tokens(db, user_id(1).as_uuid()).await, Some((3, 0)));
+}
+
+async fn what_a_running_turn_reserved_is_known(db: &TestDatabase) {
+    with_conversations(db, 3).await;
+    let reserved = async |n| {
+        let orphan = db.turns().orphan(generation_id(n)).await.unwrap();
+        orphan.unwrap().reserved
+    };
+    begin(db, &limited(1, of_user(176))).await;
+    begin(db, &limited(2, of_user(176))).await;
+    begin(db, &limited(3, TurnBudget::default())).await;
+
+    assert_eq!((reserved(1).await, reserved(2).await), (Some(100), Some(76)));
+    assert_eq!(reserved(3).await, None);
+}
+
+async fn months_that_are_over_are_forgotten_by_portions(db: &TestDatabase) {
+    with_conversations(db, 5).await;
+    for (n, day) in
+        (1..).zip(["2025-12-31", "2026-01-01", "2026-11-30", "2026-12-01", "2027-01-01"])
+    {
+        let mut turn = limited(n, of_user(100));
+        turn.generation.created_at = format!("{day}T12:00:00Z").parse().unwrap();
+        assert_eq!(begin(db, &turn).await, TurnBegun::Begun);
+    }
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let december = Month::of("2026-12-31T00:00:00Z".parse().unwrap());
+
+    for forgotten in [2, 1, 0] {
+        assert_eq!(ledger.forget(december, 2).await.unwrap(), forgotten);
+    }
+
+    assert_eq!(db.count("token_budgets").await, 2);
+    for period in ["2026-12", "2027-01"] {
+        let left = tokens_in(db, user_id(1).as_uuid(), period).await;
+        assert_eq!(left, Some((0, 100)), "{period}");
+    }
 }
 
 async fn another_reason_is_told_before_the_budget(db: &TestDatabase) {

@@ -40,6 +40,10 @@ fn page(limit: u32, after: Option<ConversationKey>) -> PageRequest<ConversationK
     PageRequest { limit, after }
 }
 
+fn titled(part: &str) -> ConversationFilter {
+    ConversationFilter { title: Some(part.into()), ..ConversationFilter::default() }
+}
+
 async fn titles(db: &TestDatabase, filter: ConversationFilter) -> Vec<String> {
     let page = db.conversations().list(user_id(1), filter, page(100, None)).await.unwrap();
     page.items.into_iter().filter_map(|conversation| conversation.subject.title).collect()
@@ -122,7 +126,8 @@ async fn a_list_is_filtered_by_status(db: &TestDatabase) {
         let conversation = Conversation { status, ..conversation(n, 1) };
         db.conversations().insert(conversation, None).await.unwrap();
     }
-    let with = |statuses| titles(db, ConversationFilter { statuses, title: None });
+    let with =
+        |statuses| titles(db, ConversationFilter { statuses, ..ConversationFilter::default() });
 
     assert_eq!(with(vec![ConversationStatusName::Ended]).await, ["Conversation 2"]);
     let two = vec![ConversationStatusName::Active, ConversationStatusName::Archived];
@@ -152,7 +157,7 @@ async fn a_title_is_searched_as_it_is_written_without_regard_to_case(db: &TestDa
         ("%", vec!["50% off_ers"]),
         ("nothing", vec![]),
     ] {
-        let filter = ConversationFilter { statuses: vec![], title: Some(part.into()) };
+        let filter = titled(part);
         assert_eq!(titles(db, filter).await, found, "{part}");
     }
 }
@@ -172,7 +177,7 @@ async fn a_conversation_is_saved_with_the_next_version(db: &TestDatabase) {
     assert_eq!(saved, changed);
     let found = db.conversations().find(user_id(1), changed.id.into()).await.unwrap();
     assert_eq!(found, Some(changed));
-    let by_title = ConversationFilter { statuses: vec![], title: Some("TE".into()) };
+    let by_title = titled("TE");
     assert_eq!(titles(db, by_title).await, ["Te"]);
 }
 

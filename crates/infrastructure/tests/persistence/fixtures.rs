@@ -27,6 +27,9 @@ pub(crate) const HERE: LeaseOwner = LeaseOwner(Uuid::from_u128(0xa));
 pub(crate) const UPDATED: ChangeKind = ChangeKind::ConversationUpdated;
 pub(crate) const ELSEWHERE: LeaseOwner = LeaseOwner(Uuid::from_u128(0xb));
 
+/// No turn is too late.
+pub(crate) const SEEN_ALL: u64 = i64::MAX as u64;
+
 /// Seconds after [`NOW`].
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     NOW + TimeDelta::seconds(seconds)
@@ -171,6 +174,7 @@ pub(crate) fn turn(n: u32, conversation: u32) -> NewTurn {
         most_running: 100,
         budget: TurnBudget::default(),
         expires_at: None,
+        seen: SEEN_ALL,
     }
 }
 

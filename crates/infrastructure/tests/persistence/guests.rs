@@ -20,6 +20,7 @@ on_both_databases!(
     each_message_keeps_the_conversation_for_longer,
     a_key_is_taken_until_what_it_opened_expires,
     what_expired_goes_with_everything_in_it_by_portions,
+    what_a_guest_used_is_forgotten_with_them,
     a_guest_with_a_reply_being_written_goes_later,
     a_guest_has_no_account,
     an_id_is_used_once_whoever_has_it,
@@ -106,6 +107,22 @@ async fn what_expired_goes_with_everything_in_it_by_portions(db: &TestDatabase) 
         assert_eq!(db.count(table).await, left, "{table}");
     }
     assert!(guests.find(secret_hash(4), at(3)).await.unwrap().is_some());
+}
+
+async fn what_a_guest_used_is_forgotten_with_them(db: &TestDatabase) {
+    db.with_guest(1, at(1)).await;
+    db.with_guest(2, at(DAY)).await;
+    for n in 1..=2 {
+        let begun = turn(n, n);
+        db.turns().begin_turn(begun.clone()).await.unwrap();
+        db.turns().finish_turn(finished(&begun, 2, None)).await.unwrap();
+    }
+    assert_eq!(db.count("token_budgets").await, 2);
+
+    assert_eq!(db.guests().forget(at(1), 10).await.unwrap(), 1);
+
+    let left = "token_budgets JOIN users ON users.id = token_budgets.subject_id";
+    assert_eq!((db.count("token_budgets").await, db.count(left).await), (1, 1));
 }
 
 async fn a_guest_with_a_reply_being_written_goes_later(db: &TestDatabase) {

@@ -22,6 +22,7 @@ mod guests;
 mod keys;
 mod leases;
 mod links;
+mod locks;
 mod login_failures;
 mod login_sessions;
 mod messages;

@@ -1,18 +1,25 @@
 //! The contract of `MessageRepository`.
 
+use std::collections::BTreeMap;
+
 use repartee_application::{
     Order, PageRequest,
-    ports::{ConversationRepository, MessageRepository, PortError},
+    ports::{
+        ConversationRepository, ConversationStats, MessageRepository, PortError, ReplyTimes,
+        TurnRepository,
+    },
 };
 use repartee_domain::{
     MessageId, Reference, UserId,
     conversations::{Conversation, ConversationStatus},
-    messages::Message,
+    messages::{Message, MessageRole},
 };
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
-    fixtures::{NOW, UPDATED, at, conversation, conversation_id, message_id, said, user_id},
+    fixtures::{
+        NOW, UPDATED, at, conversation, conversation_id, finished, message_id, said, turn, user_id,
+    },
 };
 
 on_both_databases!(
@@ -23,6 +30,8 @@ on_both_databases!(
     a_stored_message_moves_the_last_activity,
     a_closed_conversation_takes_no_message,
     any_unicode_is_kept_as_written,
+    a_conversation_is_summed_up,
+    nothing_said_sums_up_to_nothing,
 );
 
 async fn list(
@@ -119,4 +128,38 @@ async fn any_unicode_is_kept_as_written(db: &TestDatabase) {
     let (messages, _) = list(db, user_id(1), Order::Ascending, None).await.unwrap();
 
     assert_eq!(messages, [said(1, 1, written)]);
+}
+
+async fn a_conversation_is_summed_up(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let mut first = None;
+    for n in 1..=4 {
+        let turn = turn(n, 1);
+        db.turns().begin_turn(turn.clone()).await.unwrap();
+        let mut end = finished(&turn, 2, None);
+        let writing = end.ended.reply.writing.as_mut().unwrap();
+        writing.latency_ms = Some(n * 100);
+        first.get_or_insert(writing.clone());
+        db.turns().finish_turn(end).await.unwrap();
+    }
+    let each = first.unwrap();
+    let usage = each.usage.unwrap();
+
+    let stats = db.messages().stats(user_id(1), conversation_id(1).into()).await.unwrap().unwrap();
+
+    let roles = [(MessageRole::User, 4), (MessageRole::Assistant, 4)];
+    assert_eq!(stats.messages, BTreeMap::from(roles));
+    assert_eq!(stats.prompt_tokens, u64::from(usage.prompt_tokens) * 4);
+    assert_eq!(stats.completion_tokens, u64::from(usage.completion_tokens) * 4);
+    assert_eq!(stats.cost, each.cost.map_or(0, |cost| cost.0) * 4);
+    assert_eq!(stats.reply_ms, Some(ReplyTimes { mean: 250, p95: 400 }));
+    assert!(stats.first_activity_at <= stats.last_activity_at);
+    let stranger = db.messages().stats(user_id(2), conversation_id(1).into()).await.unwrap();
+    assert_eq!(stranger, None);
+}
+
+async fn nothing_said_sums_up_to_nothing(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    let stats = db.messages().stats(user_id(1), conversation_id(1).into()).await.unwrap();
+    assert_eq!(stats, Some(ConversationStats::default()));
 }

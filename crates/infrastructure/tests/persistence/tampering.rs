@@ -5,7 +5,7 @@ use std::sync::Arc;
 use repartee_application::{
     Actor, Credential, Origin,
     audit::{AuditService, Fault, FaultKind},
-    ports::{Anchor, AuditLog},
+    ports::{Anchor, AuditLog, PortError},
 };
 use repartee_domain::{accounts::Role, audit::Action};
 use repartee_infrastructure::system::SystemClock;
@@ -24,6 +24,8 @@ on_both_databases!(
     another_order_is_found,
     a_cut_tail_is_found_by_the_anchor,
     an_anchor_that_was_moved_is_found,
+    a_place_that_no_entry_could_have_is_found,
+    a_chain_that_cannot_be_sealed_upon_is_verified,
 );
 
 fn service(db: &TestDatabase) -> AuditService {
@@ -158,6 +160,37 @@ async fn an_anchor_that_was_moved_is_found(db: &TestDatabase) {
     run(db, "UPDATE audit_anchors SET position = 119").await;
 
     assert_eq!(fault(db).await, Some((119, FaultKind::Unanchored)));
+}
+
+async fn a_place_that_no_entry_could_have_is_found(db: &TestDatabase) {
+    with_history(db).await;
+    for (place, kind) in [(0, FaultKind::Missing), (-7, FaultKind::Unreadable)] {
+        run(
+            db,
+            &format!(
+                "INSERT INTO audit_logs (id, actor, action, outcome, details, at, position) \
+                 SELECT 9999, actor, action, outcome, details, at, {place} \
+                 FROM audit_logs WHERE position = 1"
+            ),
+        )
+        .await;
+
+        assert_eq!(fault(db).await, Some((1, kind)), "{place}");
+
+        run(db, "DELETE FROM audit_logs WHERE id = 9999").await;
+        assert_eq!(fault(db).await, None, "{place}");
+    }
+}
+
+async fn a_chain_that_cannot_be_sealed_upon_is_verified(db: &TestDatabase) {
+    with_history(db).await;
+
+    run(db, "UPDATE audit_logs SET position = -position").await;
+
+    assert!(matches!(db.audit_log().seal(1).await, Ok(0)), "nothing is left to be sealed");
+    recorded(db, [did(1, Action::LoggedOut, 1)]).await;
+    assert!(matches!(db.audit_log().seal(1).await, Err(PortError::Corrupt(_))));
+    assert_eq!(fault(db).await, Some((1, FaultKind::Unreadable)));
 }
 
 async fn run(db: &TestDatabase, sql: &str) {

@@ -1,7 +1,7 @@
 //! The contract of `TicketRepository`.
 
 use futures::future::join_all;
-use repartee_application::ports::{Ticket, TicketRepository};
+use repartee_application::ports::{SignedIn, Ticket, TicketRepository};
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
@@ -10,6 +10,7 @@ use crate::{
 
 on_both_databases!(
     a_ticket_is_spent_as_it_was_stored,
+    a_ticket_says_until_when_the_token_that_got_it_is_good,
     of_many_who_spend_a_ticket_one_gets_it,
     an_expired_ticket_is_worth_nothing,
     a_spent_ticket_resumes_the_reply_that_it_opened,
@@ -21,7 +22,7 @@ fn ticket(n: u8) -> Ticket {
     Ticket {
         hash: secret_hash(n),
         user: user_id(1),
-        session: Some(session_id(1)),
+        signed_in: SignedIn::Here(session_id(1)),
         expires_at: at(30),
         resumes_until: at(600),
     }
@@ -39,6 +40,14 @@ async fn a_ticket_is_spent_as_it_was_stored(db: &TestDatabase) {
     assert_eq!(tickets.spend(secret_hash(2), at(1)).await.unwrap(), None);
     assert_eq!(tickets.spend(secret_hash(1), at(29)).await.unwrap(), Some(ticket(1)));
     assert_eq!(tickets.spend(secret_hash(1), at(1)).await.unwrap(), None);
+}
+
+async fn a_ticket_says_until_when_the_token_that_got_it_is_good(db: &TestDatabase) {
+    db.with_user(1).await;
+    let stored = Ticket { signed_in: SignedIn::Elsewhere { expires_at: at(90) }, ..ticket(1) };
+    db.tickets().store(stored).await.unwrap();
+
+    assert_eq!(db.tickets().spend(secret_hash(1), at(1)).await.unwrap(), Some(stored));
 }
 
 async fn of_many_who_spend_a_ticket_one_gets_it(db: &TestDatabase) {

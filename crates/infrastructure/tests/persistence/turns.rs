@@ -6,11 +6,12 @@ use futures::future::join_all;
 use repartee_application::{
     Order, PageRequest,
     ports::{
-        ConversationRepository, EventKind, MessageRepository, PortError, StoredGeneration,
-        TurnBegun, TurnRepository,
+        ConversationRepository, EventKind, History, MessageRepository, NewTurn, PortError,
+        StoredGeneration, TurnBegun, TurnRepository,
     },
 };
 use repartee_domain::{
+    ConversationId,
     conversations::{Conversation, ConversationStatus},
     messages::Message,
     replies::{Failure, GenerationState, Outcome},
@@ -36,6 +37,8 @@ on_both_databases!(
     finishing_leaves_alone_what_others_changed,
     a_stranger_finds_no_generation,
     history_is_newest_first,
+    a_turn_that_has_not_seen_everything_does_not_begin,
+    of_many_that_begin_after_a_reply_none_has_missed_it,
 );
 
 async fn messages(db: &TestDatabase) -> Vec<Message> {
@@ -183,11 +186,69 @@ async fn history_is_newest_first(db: &TestDatabase) {
         let before = before.map(message_id);
         let turns = db.turns();
         let history = turns.history(user_id(owner), conversation_id(1), before, limit).await;
-        history.unwrap().into_iter().map(|message| message.id).collect::<Vec<_>>()
+        history.unwrap().messages.into_iter().map(|message| message.id).collect::<Vec<_>>()
     };
 
     assert_eq!(ids(1, None, 9).await, [3, 2, 1].map(message_id));
     assert_eq!(ids(1, Some(3), 9).await, [2, 1].map(message_id));
     assert_eq!(ids(1, None, 1).await, [3].map(message_id));
     assert!(ids(2, None, 9).await.is_empty());
+}
+
+async fn seen(db: &TestDatabase, conversation: ConversationId) -> History {
+    db.turns().history(user_id(1), conversation, None, 9).await.unwrap()
+}
+
+async fn a_turn_that_has_not_seen_everything_does_not_begin(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    db.conversations()
+        .insert(Conversation { owner: user_id(1), ..conversation(2, 2) }, None)
+        .await
+        .unwrap();
+    let conversation = conversation_id(1);
+    let begin = async |n, seen| {
+        let turn = NewTurn { seen, ..turn(n, 1) };
+        db.turns().begin_turn(turn).await.unwrap()
+    };
+    assert_eq!(seen(db, conversation).await, History::default());
+    assert_eq!(begin(1, 0).await, TurnBegun::Begun, "nothing was said");
+    let while_written = seen(db, conversation).await.seen;
+
+    db.turns().finish_turn(finished(&turn(1, 1), 2, None)).await.unwrap();
+
+    assert_eq!(begin(2, 0).await, TurnBegun::Outdated);
+    assert_eq!(begin(2, while_written).await, TurnBegun::Outdated, "the reply was empty then");
+    let whole = seen(db, conversation).await.seen;
+    db.messages().store(user_id(1), said(50, 1, "A note"), None).await.unwrap();
+    assert_eq!(begin(2, whole).await, TurnBegun::Outdated);
+    assert_eq!(db.count("generations").await, 1, "nothing of it is stored");
+
+    // What else happens to the user, and to the conversation, is not said in it.
+    let all = seen(db, conversation).await.seen;
+    db.messages().store(user_id(1), said(60, 2, "Elsewhere"), None).await.unwrap();
+    db.conversations().save(crate::fixtures::conversation(1, 1), UPDATED).await.unwrap();
+    assert_eq!(begin(2, all).await, TurnBegun::Begun);
+}
+
+/// Each reads and begins while the reply before may end at any moment.
+async fn of_many_that_begin_after_a_reply_none_has_missed_it(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    for round in 0..10 {
+        let first = turn(100 * round + 1, 1);
+        assert_eq!(db.turns().begin_turn(first.clone()).await.unwrap(), TurnBegun::Begun);
+        let end = async { db.turns().finish_turn(finished(&first, 2, None)).await.unwrap() };
+        let others = join_all((2..6).map(async |n| {
+            let History { messages, seen } = seen(db, conversation_id(1)).await;
+            let turn = NewTurn { seen, ..turn(100 * round + n, 1) };
+            let begun = db.turns().begin_turn(turn.clone()).await.unwrap();
+            (begun == TurnBegun::Begun).then_some((turn, messages))
+        }));
+
+        let ((), others) = futures::join!(end, others);
+
+        for (turn, messages) in others.into_iter().flatten() {
+            assert!(messages.iter().all(|message| !message.content.is_empty()), "{messages:?}");
+            db.turns().finish_turn(finished(&turn, 2, None)).await.unwrap();
+        }
+    }
 }

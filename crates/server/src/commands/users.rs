@@ -10,7 +10,7 @@ use std::{
 
 use repartee_application::{
     AppError,
-    accounts::{AccountService, UserImport},
+    accounts::{AccountService, Claimed, ImportError, ImportedUser, UserImport},
 };
 use repartee_infrastructure::persistence::{Database, SeaLoginSessionRepository, SeaUserDirectory};
 use secrecy::SecretString;
@@ -52,30 +52,39 @@ pub(super) async fn create_admin(
 }
 
 /// Nothing is stored unless everything in the file could be. Those whose address somebody has are
-/// left as they are, so that the same file may be imported again.
+/// left as they are, so that the same file may be imported again, also where it was cut off.
 pub(super) async fn import(settings: &Settings, path: &Path) -> Result<(), StartError> {
     let imported = with_accounts(settings, async |accounts, database| {
         let directory = Arc::new(SeaUserDirectory::new(database.clone()));
         let users = UserImport::new(accounts, directory);
-        let failed = |error: repartee_application::accounts::ImportError| {
-            StartError::Command(format!("{}: {error}", path.display()))
-        };
-        for user in UserFile::open(path)? {
-            users.check_import(user?).await.map_err(failed)?;
-        }
+        let mut claimed = Claimed::default();
+        in_batches(path, async |batch| users.check(batch, &mut claimed).await).await?;
         let (mut seen, mut stored) = (0, 0);
-        let mut file = UserFile::open(path)?;
-        loop {
-            let batch = file.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
-            if batch.is_empty() {
-                return Ok((stored, seen - stored));
-            }
+        in_batches(path, async |batch| {
             seen += batch.len() as u64;
-            stored += users.import(batch).await.map_err(failed)?;
-        }
+            stored += users.import(batch).await?;
+            Ok(())
+        })
+        .await?;
+        Ok((stored, seen - stored))
     });
     let (stored, skipped) = imported.await?;
     print(&format!("{stored} imported, {skipped} skipped: their addresses are known"))
+}
+
+async fn in_batches(
+    path: &Path,
+    mut work: impl AsyncFnMut(Vec<ImportedUser>) -> Result<(), ImportError>,
+) -> Result<(), StartError> {
+    let mut file = UserFile::open(path)?;
+    loop {
+        let batch = file.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let done = work(batch).await;
+        done.map_err(|error| StartError::Command(format!("{}: {error}", path.display())))?;
+    }
 }
 
 impl PasswordSource {

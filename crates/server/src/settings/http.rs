@@ -16,8 +16,8 @@ pub struct HttpSettings {
     pub host: String,
     /// 0 for any free one.
     pub port: u16,
-    /// What links in mails begin with; never with a slash at the end.
-    pub public_url: String,
+    /// Where clients find the server, if that is said; never with a slash at the end.
+    pub public_url: Option<String>,
     /// `None` for one per core.
     pub workers: Option<usize>,
     pub body_limit_bytes: usize,
@@ -73,21 +73,28 @@ impl HttpSettings {
             )?,
         })
     }
+
+    /// What links in mails begin with: the public address, or where the server listens.
+    pub fn links_begin_with(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| {
+            let Self { host, port, .. } = self;
+            if host.contains(':') {
+                format!("http://[{host}]:{port}")
+            } else {
+                format!("http://{host}:{port}")
+            }
+        })
+    }
 }
 
 /// Links end in a fragment, which a query or a fragment before it would break.
-fn public_url(reader: Reader<'_>) -> Result<String, SettingsError> {
+fn public_url(reader: Reader<'_>) -> Result<Option<String>, SettingsError> {
     const KEY: &str = "http.public_url";
-    let Some(url) = reader.url(KEY, &["https", "http"])? else {
-        let (host, port) =
-            (reader.required("http.host")?, reader.number::<u16>("http.port", 0..=65_535)?);
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
-        return Ok(format!("http://{host}:{port}"));
-    };
+    let Some(url) = reader.url(KEY, &["https", "http"])? else { return Ok(None) };
     if url.query().is_some() || url.fragment().is_some() {
         return Err(reader.impossible(KEY, "must have no query and no fragment"));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
 fn trusted_proxies(reader: Reader<'_>) -> Result<Vec<Network>, SettingsError> {

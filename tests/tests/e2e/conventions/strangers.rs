@@ -122,6 +122,8 @@ async fn what_belongs_to_somebody_else_is_not_there(setup: Setup) {
     let mut tried = 0;
     for operation in operations(&server.client()).await {
         let code = match &*operation.path {
+            // There a user is told that the path is not theirs.
+            path if path.starts_with("/api/v1/users/") => continue,
             path if path.contains("{conversation_id}") => "conversation_not_found",
             path if path.contains("{generation_id}") => "generation_not_found",
             _ => continue,

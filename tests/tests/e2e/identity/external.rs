@@ -11,6 +11,7 @@ use crate::support::{address, conversation, on_both_databases, register, somebod
 on_both_databases!(
     somebody_from_elsewhere_has_an_account_of_their_own,
     many_first_sights_at_once_make_one_user,
+    what_a_ticket_opens_ends_with_the_token_that_got_it,
     only_the_configured_issuer_is_believed,
 );
 
@@ -88,6 +89,21 @@ async fn somebody_from_elsewhere_has_an_account_of_their_own(setup: Setup) {
     let claims = with(&claims, "email", json!("unsure@example.com"));
     let unsure = me(&server.client().with_token(&signed(&claims, SECRET))).await;
     assert!(text(&unsure["email"]).ends_with("@external.invalid"), "{unsure}");
+}
+
+async fn what_a_ticket_opens_ends_with_the_token_that_got_it(setup: Setup) {
+    let server = trusting(setup).start().await;
+    let claims = claims(&server, "brief").await;
+    let soon = claims["iat"].as_i64().unwrap() + 3;
+    let brief = signed(&with(&claims, "exp", json!(soon)), SECRET);
+    let brief = server.client().with_token(&brief);
+
+    let ticket = brief.post("/api/v1/auth/ticket", &json!({})).await.expect(200);
+    assert!(ticket["expires_in"].as_i64().unwrap() <= 3, "{ticket}");
+    let path = format!("/api/v1/events?ticket={}", text(&ticket["ticket"]));
+    let mut feed = server.client().feed(&path, None).await;
+
+    feed.ended().await;
 }
 
 async fn many_first_sights_at_once_make_one_user(setup: Setup) {

@@ -37,7 +37,15 @@ pub enum ImportError {
     App(#[from] AppError),
 }
 
-/// For who runs the server alone.
+/// The names of those who stand before in a file.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    emails: HashSet<String>,
+    usernames: HashSet<String>,
+}
+
+/// For who runs the server alone. A file is checked before any of it is stored, in the same
+/// batches, so that one that has a mistake changes nothing.
 pub struct UserImport {
     accounts: Arc<AccountService>,
     directory: Arc<dyn UserDirectory>,
@@ -48,13 +56,33 @@ impl UserImport {
         Self { accounts, directory }
     }
 
-    /// Whether everything about this user could be stored; nothing is.
-    pub async fn check_import(&self, imported: ImportedUser) -> Result<(), ImportError> {
-        self.draft(imported).await.map(drop)
+    /// Whether these could be stored after those that `claimed` tells of; nothing is.
+    pub async fn check(
+        &self,
+        batch: Vec<ImportedUser>,
+        claimed: &mut Claimed,
+    ) -> Result<(), ImportError> {
+        self.newcomers(batch, claimed).await.map(drop)
     }
 
     /// Stores those whose address nobody has, all or none; gives how many they were.
     pub async fn import(&self, batch: Vec<ImportedUser>) -> Result<u64, ImportError> {
+        let users = self.newcomers(batch, &mut Claimed::default()).await?;
+        let now = self.accounts.ports.clock.now();
+        let entries = users.iter().map(|(user, _)| entry(user, now)).collect();
+        let count = users.len() as u64;
+        if count > 0 {
+            self.directory.import(users, entries).await.map_err(AppError::from)?;
+        }
+        Ok(count)
+    }
+
+    /// Those whose address nobody has, neither here nor among those before them.
+    async fn newcomers(
+        &self,
+        batch: Vec<ImportedUser>,
+        claimed: &mut Claimed,
+    ) -> Result<Vec<(User, PasswordHash)>, ImportError> {
         let mut drafts = Vec::with_capacity(batch.len());
         for imported in batch {
             let line = imported.line;
@@ -65,22 +93,22 @@ impl UserImport {
         let usernames = drafts.iter().filter_map(|(_, user, _)| username(user));
         let in_use = self.directory.in_use(emails.collect(), usernames.collect()).await;
         let in_use = in_use.map_err(AppError::from)?;
-        let (mut emails, mut usernames) = (in_use.emails, in_use.usernames);
         let mut users = Vec::with_capacity(drafts.len());
         for (line, user, password) in drafts {
-            if !emails.insert(user.email.as_str().to_owned()) {
+            let email = user.email.as_str();
+            if in_use.emails.contains(email) || !claimed.emails.insert(email.to_owned()) {
                 continue;
             }
-            claim(&mut usernames, &user, line)?;
+            // That somebody with another address has it is a mistake, which nobody should guess at.
+            if let Some(key) = username(&user)
+                && (in_use.usernames.contains(&key) || !claimed.usernames.insert(key))
+            {
+                let detail = "is in use by somebody else".to_owned();
+                return Err(ImportError::Field { line, field: "username", detail });
+            }
             users.push((user, password));
         }
-        let now = self.accounts.ports.clock.now();
-        let entries = users.iter().map(|(user, _)| entry(user, now)).collect();
-        let count = users.len() as u64;
-        if count > 0 {
-            self.directory.import(users, entries).await.map_err(AppError::from)?;
-        }
-        Ok(count)
+        Ok(users)
     }
 
     async fn draft(&self, imported: ImportedUser) -> Result<(User, PasswordHash), ImportError> {
@@ -107,16 +135,6 @@ impl UserImport {
 
 fn username(user: &User) -> Option<String> {
     user.profile.username.as_ref().map(Username::key)
-}
-
-/// A username that somebody with another address has is a mistake, which nobody should guess at.
-fn claim(usernames: &mut HashSet<String>, user: &User, line: u64) -> Result<(), ImportError> {
-    let is_free = username(user).is_none_or(|key| usernames.insert(key));
-    if is_free {
-        return Ok(());
-    }
-    let detail = "is in use by somebody else".to_owned();
-    Err(ImportError::Field { line, field: "username", detail })
 }
 
 fn entry(user: &User, now: DateTime<Utc>) -> AuditEntry {
@@ -195,9 +213,29 @@ mod tests {
                 imported(7, "new@example.com", Some(second)),
             ];
             let directory = knowing("ada@example.com", "ada");
-            let error = importing(directory).import(batch).await.unwrap_err();
+            let users = importing(directory);
+            let error = users.check(batch.clone(), &mut Claimed::default()).await.unwrap_err();
+            assert_eq!(error.to_string(), "line 7: username is in use by somebody else");
+            let error = users.import(batch).await.unwrap_err();
             assert_eq!(error.to_string(), "line 7: username is in use by somebody else");
         }
+    }
+
+    #[tokio::test]
+    async fn a_username_that_somebody_in_an_earlier_batch_has_is_told_before_anything_is_stored() {
+        let users = importing(knowing("ada@example.com", "ada"));
+        let mut claimed = Claimed::default();
+        let mut check = async |line, email, username| {
+            users.check(vec![imported(line, email, Some(username))], &mut claimed).await
+        };
+        check(1, "grace@example.com", "grace").await.unwrap();
+        // The same person again, and one who is there already: both would be skipped.
+        check(2, "Grace@example.com", "grace").await.unwrap();
+        check(3, "ada@example.com", "grace").await.unwrap();
+
+        let error = check(4, "hedy@example.com", "GRACE").await.unwrap_err();
+
+        assert_eq!(error.to_string(), "line 4: username is in use by somebody else");
     }
 
     #[tokio::test]
@@ -210,7 +248,8 @@ mod tests {
             (imported(4, "a@example.com", Some("a@b")), "line 4: username must not contain @"),
             (hashless, "line 9: password_hash must be argon2"),
         ] {
-            let error = service.check_import(user).await.unwrap_err().to_string();
+            let error = service.check(vec![user], &mut Claimed::default()).await.unwrap_err();
+            let error = error.to_string();
             assert!(error.starts_with(start), "{error}");
         }
     }

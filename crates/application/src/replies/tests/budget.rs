@@ -91,6 +91,97 @@ async fn where_less_is_left_the_reply_is_shorter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_beginning_that_was_not_heard_of_keeps_within_what_it_reserved() {
+    let fixture = fixture();
+    {
+        let mut stored = fixture.turns.0.lock().unwrap();
+        stored.begin_within = Some(42 + 30);
+        stored.begin_in_doubt = true;
+    }
+
+    let begun = send(&fixture, Some(1_000), None).await.unwrap();
+
+    assert_eq!(asked_for(&fixture, begun).await, Some(30));
+}
+
+/// The tokens that the one reply is charged with: of the prompt, and of what was written.
+fn charged(fixture: &Fixture) -> (u32, u32) {
+    let usage = fixture.finished().ended.reply.writing.unwrap().usage.unwrap();
+    (usage.prompt_tokens, usage.completion_tokens)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_no_model_took_is_not_charged() {
+    let broken = || Ok(vec![Break]);
+    let not_there = || Err(ModelError::NotInstalled { reason: "fetch it".into() });
+    for answers in [
+        [refused(), refused()],
+        [not_there(), not_there()],
+        [refused(), Ok(vec![Hang])],
+        [Ok(vec![Hang]), refused()],
+    ] {
+        let [answer, last] = answers;
+        let fixture = Fixture::answering([answer]);
+        fixture.fallback.answers.lock().unwrap().push_back(last);
+        fixture.turn().await;
+        assert_eq!(charged(&fixture), (0, 0));
+    }
+    let fixture = Fixture::answering([broken(), unavailable(), broken()]);
+    fixture.fallback.answers.lock().unwrap().push_back(refused());
+    fixture.turn().await;
+    assert_eq!((charged(&fixture), fixture.finished().ended.attempts), ((0, 0), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_a_model_took_is_charged() {
+    // "Be kind.", "Talk of tea." and "Why?".
+    for (answer, tokens) in [
+        (vec![Text("One two "), Break], (6, 2)),
+        (vec![STOP], (6, 0)),
+        (vec![Queued(1), Text("One "), Break], (6, 1)),
+        (vec![Step::Usage(10, 0), Break], (10, 0)),
+    ] {
+        let fixture = Fixture::answering([Ok(answer)]);
+        fixture.turn().await;
+        assert_eq!(charged(&fixture), tokens);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_while_a_model_thinks_is_no_way_around_a_budget() {
+    for (answer, tokens) in [
+        // It may have read all of the prompt.
+        (Ok(vec![Hang]), (6, 0)),
+        // It waits for others, or to be asked again.
+        (Ok(vec![Queued(2), Hang]), (0, 0)),
+        (unavailable(), (0, 0)),
+    ] {
+        let fixture = Fixture::answering([answer]);
+        let generation = fixture.send("Why?").await.unwrap().generation.id;
+        sleep(Duration::from_millis(1)).await;
+        fixture.service.stop(generation).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(fixture.finished().ended.outcome, Outcome::Cancelled);
+        assert_eq!(charged(&fixture), tokens);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_never_asked_anybody_is_not_charged() {
+    let fixture = Fixture::answering([]);
+    {
+        let mut stored = fixture.turns.0.lock().unwrap();
+        stored.begin_in_doubt = true;
+        stored.refuse_orphan.push_back(away());
+    }
+
+    fixture.send("Why?").await.err().unwrap();
+    sleep(Duration::from_millis(1)).await;
+
+    assert_eq!(charged(&fixture), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_that_is_used_up_is_there_again_next_month() {
     let fixture = fixture();
     fixture.turns.0.lock().unwrap().refuse_begin = Some(TurnBegun::OverBudget);

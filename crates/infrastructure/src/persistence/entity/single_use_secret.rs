@@ -11,6 +11,8 @@ pub(crate) struct Model {
     pub purpose: String,
     pub user_id: Uuid,
     pub session_id: Option<Uuid>,
+    /// Of a ticket that a token of another issuer got.
+    pub token_expires_at: Option<DateTimeUtc>,
     pub generation_id: Option<Uuid>,
     pub expires_at: DateTimeUtc,
     pub resumes_until: DateTimeUtc,

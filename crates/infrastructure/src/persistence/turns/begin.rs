@@ -9,8 +9,9 @@ use repartee_domain::{
     replies::{Generation, GenerationState},
 };
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Statement, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QuerySelect, QueryTrait, Statement,
+    sea_query::{Condition, Expr, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::persistence::{
     Database, Transaction,
     batch::statement,
     entity::{
-        conversation,
+        conversation, feed_event,
         generation::{Column, Entity},
         message,
     },
@@ -87,7 +88,8 @@ async fn store(tx: &Transaction, turn: &NewTurn, tokens: u64) -> Result<(), Port
     ];
     let mut batch = telling(tx, owner, now, &told);
     let backend = batch.backend();
-    let mut moved = messages::last_message(owner, conversation, turn.question.created_at);
+    let mut moved = messages::last_message(owner, conversation, turn.question.created_at)
+        .filter(Condition::all().not().add(Expr::exists(said_since(turn)?)));
     if let Some(expires_at) = turn.expires_at {
         moved = moved.col_expr(conversation::Column::ExpiresAt, Expr::value(expires_at));
     }
@@ -145,8 +147,35 @@ async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, Port
     if let Some(other) = running(db, owner, conversation).await? {
         return Ok(Some(TurnBegun::ReplyInProgress(other)));
     }
-    let running = running_of(owner).count(db.reader()).await.map_err(database)?;
-    Ok((running >= u64::from(turn.most_running)).then_some(TurnBegun::TooManyRunning))
+    let running_now = running_of(owner).count(db.reader()).await.map_err(database)?;
+    if running_now >= u64::from(turn.most_running) {
+        return Ok(Some(TurnBegun::TooManyRunning));
+    }
+    let said = db.reader().query_one(&said_since(turn)?).await.map_err(database)?;
+    Ok(said.map(|_| TurnBegun::Outdated))
+}
+
+/// What was said in the conversation since the prompt was assembled, but for the question. Asked by
+/// the transaction that begins the turn it is exact: whoever says something, or ends a reply, waits
+/// for its lock on `feeds`, or was waited for.
+fn said_since(turn: &NewTurn) -> Result<SelectStatement, PortError> {
+    use feed_event::{Column, Entity};
+
+    let Generation { owner, conversation, .. } = turn.generation;
+    let kinds = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded].map(ChangeKind::as_str);
+    let question = turn.question.id.as_uuid();
+    Ok(Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Column::OwnerId.eq(owner.as_uuid()))
+        .and_where(Column::ConversationId.eq(conversation.as_uuid()))
+        .and_where(Column::Seq.gt(i64::try_from(turn.seen).map_err(corrupt)?))
+        .and_where(Column::Kind.is_in(kinds))
+        .cond_where(
+            Condition::any().add(Column::MessageId.is_null()).add(Column::MessageId.ne(question)),
+        )
+        .limit(1)
+        .take())
 }
 
 async fn is_open(

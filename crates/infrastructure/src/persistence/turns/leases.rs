@@ -95,7 +95,8 @@ async fn as_orphans(db: &Database, rows: Vec<Model>) -> Result<Vec<Orphan>, Port
         // Without a reply the conversation was deleted meanwhile.
         let reply = replies.remove(&row.message_id)?;
         let Written { text, last_seq } = written.remove(&row.id).unwrap_or_default();
-        Some(Orphan { generation: row.into(), reply, text, last_seq })
+        let reserved = row.reserved_tokens.and_then(|tokens| tokens.try_into().ok());
+        Some(Orphan { generation: row.into(), reply, text, last_seq, reserved })
     });
     Ok(orphans.collect())
 }

@@ -174,7 +174,7 @@ fn how_much_is_logged() {
 
 #[test]
 fn links_in_mails_begin_with_what_is_said_or_with_where_the_server_listens() {
-    let url = |pairs: &[(&str, &str)]| load(pairs).http.public_url;
+    let url = |pairs: &[(&str, &str)]| load(pairs).http.links_begin_with();
     assert_eq!(url(&[]), "http://127.0.0.1:8080");
     assert_eq!(url(&[("HOST", "::1"), ("PORT", "81")]), "http://[::1]:81");
     let said = [("REPARTEE__HTTP__PUBLIC_URL", "https://example.com/chat/")];
