@@ -7,7 +7,10 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_first_conversation;
 mod m20261121_000002_many_subscribers;
 mod m20261121_000003_who_is_calling;
-mod m20261121_000005_old_budgets;
+mod m20261121_000004_what_shapes_a_reply;
+mod m20261121_000005_much_at_once;
+mod m20261121_000006_feedback;
+mod m20261121_000007_completions;
 mod table;
 
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
@@ -21,7 +24,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_first_conversation::Migration),
             Box::new(m20261121_000002_many_subscribers::Migration),
             Box::new(m20261121_000003_who_is_calling::Migration),
-            Box::new(m20261121_000005_old_budgets::Migration),
+            Box::new(m20261121_000004_what_shapes_a_reply::Migration),
+            Box::new(m20261121_000005_much_at_once::Migration),
+            Box::new(m20261121_000006_feedback::Migration),
+            Box::new(m20261121_000007_completions::Migration),
         ]
     }
 }

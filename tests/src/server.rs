@@ -20,6 +20,7 @@ use std::{
 
 use anyhow::Context;
 use tempfile::TempDir;
+use tokio::time::{interval, timeout};
 
 pub use self::{
     client::{Answer, Client},
@@ -33,7 +34,9 @@ use self::{database::TestDatabase, process::Process};
 use crate::upstream::Upstream;
 
 /// A command that doesn't end is a failure.
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+const COMMAND_LIMIT: Duration = Duration::from_mins(2);
+/// From the first line of the log to health.
+const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 
 /// Replicas know each other's tokens by it.
 const SECRET: &str = "one secret for all of the replicas";
@@ -172,7 +175,7 @@ impl Site {
     pub async fn run(&self, arguments: &[&str]) -> Output {
         let output = async {
             let mut command = process::command(self.directory.path(), self.variables.clone())?;
-            let output = tokio::time::timeout(COMMAND_LIMIT, command.args(arguments).output());
+            let output = timeout(COMMAND_LIMIT, command.args(arguments).output());
             output.await.context("it doesn't end")?.context("it doesn't start")
         };
         output.await.unwrap_or_else(|error| fail(&format!("repartee {arguments:?}"), &error))
@@ -227,7 +230,16 @@ impl Server {
             Ok((process, url))
         };
         let (process, url) = started.await.unwrap_or_else(|error| fail("the server", &error));
-        Client::new(&url).get("/health").await.expect(200);
+        // Each part has a second to answer: where the machine is slow, it is asked again.
+        let client = Client::new(&url);
+        let mut ticks = interval(Duration::from_millis(50));
+        let healthy = async {
+            while client.get("/health").await.status != 200 {
+                ticks.tick().await;
+            }
+        };
+        let is_healthy = timeout(HEALTHY_WITHIN, healthy).await.is_ok();
+        assert!(is_healthy, "the server isn't healthy; its log:\n{}", process.log().join("\n"));
         (process, url)
     }
 

@@ -5,8 +5,10 @@
 //! | model | reply |
 //! |---|---|
 //! | `mock-N-G` | N words, G ms between them; with G = 0 all of it in one write |
+//! | `mock-long-N-B` | N words, each filled up with `x` to B bytes, in one write |
 //! | `mock-stamped-N-G` | N words, G ms between them, each with the microseconds since 1970 at which it left: `tok~0~@1767225600000000 ` |
 //! | `mock-echo` | the last message of the user, word by word |
+//! | `mock-tools` | calls the first of `tools` with `{"city": "Oslo"}`, in two pieces; after a `tool` message that, word by word |
 //! | `mock-count` | how many messages came and whose: `3 messages: system user assistant` |
 //! | `mock-empty` | no word |
 //! | `mock-slowfirst`, `mock-slowfirst-MS` | the head at once, the first word after 2 s (or MS), then 16 words |
@@ -44,7 +46,7 @@ pub mod stamp;
 /// How many requests are kept for a test to look at.
 const KEPT_REQUESTS: usize = 1_000;
 /// How long [`Upstream::reaches`] waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running scripted upstream; dropping it closes its port and every connection.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl Upstream {
         self.record.reset();
     }
 
-    /// Waits until the statistics are as wanted; `false` when they aren't within five seconds.
+    /// Waits until the statistics are as wanted; `false` when they aren't within 15 seconds.
     pub async fn reaches(&self, wanted: impl Fn(&Stats) -> bool) -> bool {
         tokio::time::timeout(PATIENCE, self.record.reaches(wanted)).await.is_ok()
     }

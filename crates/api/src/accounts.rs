@@ -1,6 +1,7 @@
 //! `/api/v1/auth` and `/api/v1/users/me`.
 
 mod body;
+pub(crate) mod compat;
 pub(crate) mod devices;
 pub(crate) mod recovery;
 pub(crate) mod users;

@@ -15,14 +15,19 @@ use repartee_application::{
     },
     api_keys::ApiKeyService,
     audit::{AuditService, AuditTrail},
+    completions::CompletionService,
     conversations::ConversationService,
     feeds::FeedService,
     guests::GuestService,
     health::HealthService,
     limits::LimitService,
     messages::MessageService,
+    models::ModelService,
     oauth::OauthService,
+    personas::PersonaService,
     ports::IdGenerator,
+    projects::{ProjectChatService, ProjectService},
+    prompts::PromptService,
     replies::ReplyService,
 };
 
@@ -30,6 +35,7 @@ use crate::{
     ApiError,
     edge::{EdgeSettings, cors, not_modified, refuse_ambiguous_framing, security_headers},
     limits::limit_addresses,
+    openai,
     refusals::tell_refusals,
     request_id::request_context,
     routes::routes,
@@ -46,8 +52,14 @@ pub struct Services {
     pub oauth: Data<OauthService>,
     pub recovery: Data<RecoveryService>,
     pub users: Data<UserAdminService>,
+    pub completions: Data<CompletionService>,
     pub conversations: Data<ConversationService>,
     pub messages: Data<MessageService>,
+    pub personas: Data<PersonaService>,
+    pub projects: Data<ProjectService>,
+    pub prompts: Data<PromptService>,
+    pub project_chats: Data<ProjectChatService>,
+    pub models: Data<ModelService>,
     pub replies: Data<ReplyService>,
     pub feeds: Data<FeedService>,
     pub guests: Data<GuestService>,
@@ -80,8 +92,14 @@ pub fn app(
         oauth,
         recovery,
         users,
+        completions,
         conversations,
         messages,
+        personas,
+        projects,
+        prompts,
+        project_chats,
+        models,
         replies,
         feeds,
         guests,
@@ -104,8 +122,14 @@ pub fn app(
         .app_data(oauth)
         .app_data(recovery)
         .app_data(users)
+        .app_data(completions)
         .app_data(conversations)
         .app_data(messages)
+        .app_data(personas)
+        .app_data(projects)
+        .app_data(prompts)
+        .app_data(project_chats)
+        .app_data(models)
         .app_data(replies)
         .app_data(feeds)
         .app_data(guests)
@@ -125,6 +149,7 @@ pub fn app(
         .wrap(from_fn(refuse_ambiguous_framing))
         .wrap(cors)
         .wrap(from_fn(security_headers))
+        .wrap(from_fn(openai::speak))
         .wrap(from_fn(move |request, next| {
             let ids = Arc::clone(&ids);
             async move { request_context(ids.as_ref(), request, next).await }

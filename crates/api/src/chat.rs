@@ -13,10 +13,14 @@ use repartee_application::{
     guests::GuestService,
     replies::{Begun, NewMessage, ReplyService},
 };
-use repartee_domain::{ConversationId, accounts::Role, conversations::ConversationChanges};
+use repartee_domain::{
+    ConversationId, PersonaId,
+    accounts::Role,
+    conversations::{Conversation, ConversationChanges},
+};
 use uuid::Uuid;
 
-pub(crate) use self::body::{ChatBody, ChatReplyBody, session_id};
+pub(crate) use self::body::{ChatBody, ChatReplyBody, Ended, session_id};
 use crate::{
     ApiError, body::JsonBody, idempotency::idempotency_key, messages::end_of, problem::Problem,
     visitor::Visitor,
@@ -27,10 +31,10 @@ use crate::{
 /// Without a token the caller is a guest. `session_id` is a UUID that the client chooses, or keeps
 /// from the first answer: an unknown one begins a conversation, a known one goes on in it. A guest's
 /// is known by nothing else, so it should be random (v4); it is kept for a while after the last
-/// message (`retention.guests_days`). A user's is the id of the conversation. `persona_id` is given
-/// back as it came.
+/// message (`retention.guests_days`). A user's is the id of the conversation. With `persona_id` that
+/// conversation has this persona from then on; the answer says which one it has.
 #[utoipa::path(
-    post, path = "/api/chat", tag = "family A",
+    post, path = "/api/chat", tag = "Family A: sessions and personas",
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, with a `session_id`: repeated with the same body within 24 hours it answers as the first does, and nothing is sent twice")),
     security((), ("access_token" = [])),
     request_body = ChatBody,
@@ -62,12 +66,12 @@ pub(crate) async fn send(
         return Err(ApiError::invalid("session_id", "required", detail));
     }
     let is_keyed = key.is_some();
-    let persona_id = body.persona_id;
     let (session, about, message) = body.parts()?;
     let place = Place { guests: &guests, conversations: &conversations, replies: &replies };
-    let Chatting { session, begun } = place.chat(&actor, session, about, message, key).await?;
+    let Chatting { session, persona, begun } =
+        place.chat(&actor, session, about, message, key).await?;
     let end = end_of(begun.events, is_keyed).await?;
-    Ok(Json(ChatReplyBody::of(&end, session, persona_id)?))
+    Ok(Json(ChatReplyBody::of(&end, session, persona)?))
 }
 
 /// What a chat takes place in.
@@ -81,6 +85,8 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Chatting {
     /// What the client knows the conversation by.
     pub(crate) session: Uuid,
+    /// The conversation's.
+    pub(crate) persona: Option<i64>,
     pub(crate) begun: Begun,
 }
 
@@ -96,8 +102,12 @@ impl Place<'_> {
     ) -> Result<Chatting, AppError> {
         let opened = self.open(actor, session, about, &message).await.map_err(as_called_here)?;
         let (actor, session, conversation) = opened;
-        let begun = self.replies.send(&actor, conversation.into(), message, key).await;
-        Ok(Chatting { session, begun: begun.map_err(as_called_here)? })
+        let begun = self.replies.send(&actor, conversation.id.into(), message, key).await;
+        Ok(Chatting {
+            session,
+            persona: conversation.subject.shape.persona.map(PersonaId::get),
+            begun: begun.map_err(as_called_here)?,
+        })
     }
 
     async fn open(
@@ -106,18 +116,19 @@ impl Place<'_> {
         session: Option<Uuid>,
         about: ConversationChanges,
         message: &NewMessage,
-    ) -> Result<(Actor, Uuid, ConversationId), AppError> {
+    ) -> Result<(Actor, Uuid, Conversation), AppError> {
         if actor.role == Role::Guest {
             let visit = self.guests.open(actor, session, about, Some(message)).await?;
-            return Ok((visit.actor, visit.session, visit.conversation.id));
+            return Ok((visit.actor, visit.session, visit.conversation));
         }
         let id = session.map(ConversationId::from_uuid);
-        let id = self.conversations.open(actor, id, about, message, None).await?.id;
-        Ok((actor.clone(), id.as_uuid(), id))
+        let conversation = self.conversations.open(actor, id, about, message, None).await?;
+        Ok((actor.clone(), conversation.id.as_uuid(), conversation))
     }
 }
 
-fn as_called_here(error: AppError) -> AppError {
+/// The field of a message is called `message` here.
+pub(crate) fn as_called_here(error: AppError) -> AppError {
     let AppError::Invalid(mut errors) = error else { return error };
     for error in errors.iter_mut().filter(|error| error.field == "content") {
         error.field = "message";

@@ -19,7 +19,7 @@ use crate::{
 
 /// Own chats, newest activity first.
 #[utoipa::path(
-    get, path = "/api/v1/chats", tag = "family B", params(FilterQuery, PageQuery),
+    get, path = "/api/v1/chats", tag = "Family B: chats", params(FilterQuery, PageQuery),
     responses(
         (status = 200, body = ListBody<ConversationBody>),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
@@ -37,7 +37,7 @@ pub(crate) async fn list(
 
 /// Begins a chat. Its messages are sent with `GET /api/v1/stream/chat/{id}`.
 #[utoipa::path(
-    post, path = "/api/v1/chats", tag = "family B", request_body = NewConversationBody,
+    post, path = "/api/v1/chats", tag = "Family B: chats", request_body = NewConversationBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request: repeated with the same body within 24 hours it answers the same chat")),
     responses(
         (status = 201, body = ConversationBody, headers(("Location" = String), ("ETag" = String))),
@@ -57,7 +57,7 @@ pub(crate) async fn create(
 
 /// One chat.
 #[utoipa::path(
-    get, path = "/api/v1/chats/{conversation_id}", tag = "family B",
+    get, path = "/api/v1/chats/{conversation_id}", tag = "Family B: chats",
     params(
         ("conversation_id" = String, Path, description = "Its id or code"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` that was read"),
@@ -79,7 +79,7 @@ pub(crate) async fn find(
 
 /// Changes the fields that are named.
 #[utoipa::path(
-    put, path = "/api/v1/chats/{conversation_id}", tag = "family B",
+    put, path = "/api/v1/chats/{conversation_id}", tag = "Family B: chats",
     request_body = ChangeConversationBody,
     params(
         ("conversation_id" = String, Path, description = "Its id or code"),
@@ -106,7 +106,7 @@ pub(crate) async fn change(
 
 /// Archives a chat: it takes no messages any more, until its status is `active` again.
 #[utoipa::path(
-    delete, path = "/api/v1/chats/{conversation_id}", tag = "family B",
+    delete, path = "/api/v1/chats/{conversation_id}", tag = "Family B: chats",
     params(("conversation_id" = String, Path, description = "Its id or code")),
     responses(
         (status = 204, description = "Archived"),

@@ -29,6 +29,7 @@ use crate::{
     edge::{entity_tag, if_match},
     idempotency::idempotency_key,
     problem::Problem,
+    query,
 };
 
 /// Characters of a title to look for.
@@ -39,6 +40,12 @@ const MAX_QUERY: usize = 200;
 pub(crate) struct FilterQuery {
     /// Any of `active`, `ended`, `archived`, separated by commas.
     status: Option<String>,
+    /// Those with this persona.
+    #[param(value_type = Option<i64>)]
+    persona_id: Option<String>,
+    /// Those in this project.
+    #[param(value_type = Option<i64>)]
+    project_id: Option<String>,
     /// Part of the title.
     q: Option<String>,
 }
@@ -230,6 +237,12 @@ impl FilterQuery {
             .map(str::parse::<ConversationStatusName>)
             .collect::<Result<_, _>>()
             .map_err(|error| ApiError::invalid("status", "invalid", error.to_string()))?;
-        Ok(ConversationFilter { statuses, title: title(self.q)?, active_since: None })
+        Ok(ConversationFilter {
+            statuses,
+            title: title(self.q)?,
+            active_since: None,
+            project: query::id("project_id", self.project_id.as_deref())?,
+            persona: query::id("persona_id", self.persona_id.as_deref())?,
+        })
     }
 }

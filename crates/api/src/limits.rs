@@ -110,6 +110,8 @@ mod tests {
         let class = |pattern| class_of(&Method::POST, Some(pattern));
         assert_eq!(class("/api/v1/auth/login"), Some(LimitClass::LogIns));
         assert_eq!(class("/api/v1/auth/register"), Some(LimitClass::Registrations));
+        assert_eq!(class("/users/login"), Some(LimitClass::LogIns));
+        assert_eq!(class("/users/register"), Some(LimitClass::Registrations));
         assert_eq!(class("/api/v1/auth/password/forgot"), Some(LimitClass::Resets));
         assert_eq!(class("/api/v1/conversations"), Some(LimitClass::Requests));
         assert_eq!(class("/healthy"), Some(LimitClass::Requests));

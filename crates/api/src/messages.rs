@@ -1,6 +1,7 @@
 //! `/api/v1/conversations/{id}/messages`: what was said, and asking for more.
 
 mod body;
+pub(crate) mod feedback;
 
 use std::sync::Arc;
 

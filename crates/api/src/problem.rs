@@ -11,7 +11,10 @@ use repartee_domain::replies::Failure;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::request_id;
+use crate::{
+    openai::{self, OpenAiErrorBody},
+    request_id,
+};
 
 const MEDIA_TYPE: &str = "application/problem+json";
 /// Somebody may close a socket or a stream at any time.
@@ -142,6 +145,10 @@ impl ApiError {
         Self::InvalidFields(vec![FieldProblem::new(field, code, detail)])
     }
 
+    pub(crate) fn code(&self) -> &'static str {
+        self.classify().1
+    }
+
     fn classify(&self) -> (StatusCode, &'static str) {
         match self {
             Self::App(error) => {
@@ -193,7 +200,7 @@ impl ApiError {
     }
 
     /// What the caller learns. Of our own failures that is nothing but that they happened.
-    fn outer_text(&self) -> String {
+    pub(crate) fn outer_text(&self) -> String {
         match self {
             Self::App(AppError::Port(_)) if self.status_code().is_server_error() => {
                 "something went wrong on the server: try again, and quote the request_id".to_owned()
@@ -232,7 +239,7 @@ impl ApiError {
         }
     }
 
-    fn fields(&self) -> Vec<FieldProblem> {
+    pub(crate) fn fields(&self) -> Vec<FieldProblem> {
         match self {
             Self::InvalidFields(fields) => fields.clone(),
             Self::App(AppError::Invalid(errors)) => errors
@@ -271,10 +278,10 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
         self.log();
+        let is_openai = openai::is_spoken();
+        let status = if is_openai { openai::status_of(self) } else { self.status_code() };
         let mut response = HttpResponse::build(status);
-        response.content_type(MEDIA_TYPE);
         if let Some(challenge) = self.challenge() {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
@@ -295,7 +302,10 @@ impl ResponseError for ApiError {
             // Obeyed by the OpenAI SDKs: the same request would be refused again.
             response.insert_header(("x-should-retry", "false"));
         }
-        response.json(Problem::of(self))
+        if is_openai {
+            return response.json(OpenAiErrorBody::of(self));
+        }
+        response.content_type(MEDIA_TYPE).json(Problem::of(self))
     }
 }
 

@@ -10,7 +10,8 @@ use actix_web::{
 
 use crate::{
     ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages,
-    oauth, pages, replies, sockets, user_conversations,
+    models, oauth, openai, pages, personas, projects, replies, sessions, sockets,
+    user_conversations,
 };
 
 const OF_USER: &str = "/api/v1/users/{user_id}/conversations";
@@ -18,8 +19,12 @@ const ONE_OF_USER: &str = "/api/v1/users/{user_id}/conversations/{conversation_i
 
 /// Every route with its methods. What is not in here does not exist.
 pub(crate) fn routes() -> RouteTable {
-    RouteTable::default()
-        // Identity
+    let parts = [identity, conversing, earlier_clients, running];
+    parts.into_iter().fold(RouteTable::default(), |table, part| part(table))
+}
+
+fn identity(table: RouteTable) -> RouteTable {
+    table
         .post("/api/v1/auth/register", accounts::register)
         .post("/api/v1/auth/login", accounts::log_in)
         .post("/api/v1/auth/refresh", accounts::refresh)
@@ -48,7 +53,11 @@ pub(crate) fn routes() -> RouteTable {
         .get("/api/v1/users/{user_id}", accounts::users::find)
         .patch("/api/v1/users/{user_id}", accounts::users::change)
         .delete("/api/v1/users/{user_id}", accounts::users::delete)
-        // Conversations and messages
+}
+
+/// Conversations, their messages, and the replies being written, from whichever device.
+fn conversing(table: RouteTable) -> RouteTable {
+    table
         .get("/api/v1/conversations", conversations::list)
         .post("/api/v1/conversations", conversations::create)
         .get("/api/v1/conversations/{conversation_id}", conversations::find)
@@ -58,8 +67,63 @@ pub(crate) fn routes() -> RouteTable {
         .get("/api/v1/conversations/{conversation_id}/stats", conversations::stats::stats)
         .get("/api/v1/conversations/{conversation_id}/messages", messages::list)
         .post("/api/v1/conversations/{conversation_id}/messages", messages::send)
+        .put(
+            "/api/v1/conversations/{conversation_id}/messages/{message_id}/feedback",
+            messages::feedback::rate,
+        )
         .get(messages::STREAM_CHAT, messages::stream_chat)
-        // Sessions, for guests too
+        // What shapes a reply
+        .get("/api/v1/personas", personas::list)
+        .post("/api/v1/personas", personas::make)
+        .get("/api/v1/personas/{persona_id}", personas::find)
+        .put("/api/v1/personas/{persona_id}", personas::change)
+        .delete("/api/v1/personas/{persona_id}", personas::delete)
+        .get("/api/v1/projects", projects::list)
+        .post("/api/v1/projects", projects::make)
+        .get("/api/v1/projects/{project_id}", projects::find)
+        .patch("/api/v1/projects/{project_id}", projects::change)
+        .delete("/api/v1/projects/{project_id}", projects::delete)
+        .get("/api/v1/projects/{project_id}/members", projects::members::list)
+        .put("/api/v1/projects/{project_id}/members/{member_id}", projects::members::put)
+        .delete("/api/v1/projects/{project_id}/members/{member_id}", projects::members::remove)
+        .get("/api/v1/projects/{project_id}/prompts", projects::prompts::list)
+        .post("/api/v1/projects/{project_id}/prompts", projects::prompts::make)
+        .get("/api/v1/projects/{project_id}/prompts/{prompt_id}", projects::prompts::find)
+        .put("/api/v1/projects/{project_id}/prompts/{prompt_id}", projects::prompts::change)
+        .delete("/api/v1/projects/{project_id}/prompts/{prompt_id}", projects::prompts::delete)
+        .get(
+            "/api/v1/projects/{project_id}/prompts/{prompt_id}/versions",
+            projects::prompts::versions,
+        )
+        .get("/api/v1/models", models::list)
+        // Replies being written
+        .get("/api/v1/generations/{generation_id}", replies::find)
+        .get("/api/v1/generations/{generation_id}/events", replies::events)
+        .post("/api/v1/generations/{generation_id}/cancel", replies::cancel)
+        // What happens, from whichever device
+        .get("/api/v1/events", feeds::events)
+        .get("/api/v1/conversations/{conversation_id}/events", feeds::conversation_events)
+        // WebSockets
+        .get("/ws/chat", sockets::guest)
+        .get("/ws/chat/{user_id}", sockets::user)
+        .get("/api/v1/chat/ws/{user_id}", sockets::user_v1)
+        .get("/ws/{conversation_id}", sockets::conversation)
+}
+
+/// For programs written against the OpenAI SDKs, and the clients of earlier backends.
+fn earlier_clients(table: RouteTable) -> RouteTable {
+    table
+        // Programs written against the OpenAI SDKs
+        .post("/v1/chat/completions", openai::chat::complete)
+        .get("/v1/models", openai::models::list)
+        .get("/v1/models/{model_id}*", openai::models::find)
+        // Family A: sessions and personas, for guests too
+        .get("/api/personas", personas::compat::list)
+        .get("/api/personas/{persona_id}", personas::compat::find)
+        .get("/api/sessions", sessions::list)
+        .post("/api/sessions", sessions::create)
+        .put("/api/sessions/{conversation_id}", sessions::change)
+        .delete("/api/sessions/{conversation_id}", sessions::archive)
         .post("/api/chat", chat::send)
         .get("/api/chat/stream", sockets::chat_stream)
         // Family B
@@ -91,19 +155,21 @@ pub(crate) fn routes() -> RouteTable {
             "/api/v1/users/{user_id}/conversations/{conversation_id}/stats",
             user_conversations::stats,
         )
-        // Replies being written
-        .get("/api/v1/generations/{generation_id}", replies::find)
-        .get("/api/v1/generations/{generation_id}/events", replies::events)
-        .post("/api/v1/generations/{generation_id}/cancel", replies::cancel)
-        // What happens, from whichever device
-        .get("/api/v1/events", feeds::events)
-        .get("/api/v1/conversations/{conversation_id}/events", feeds::conversation_events)
-        // WebSockets
-        .get("/ws/chat", sockets::guest)
-        .get("/ws/chat/{user_id}", sockets::user)
-        .get("/api/v1/chat/ws/{user_id}", sockets::user_v1)
-        .get("/ws/{conversation_id}", sockets::conversation)
-        // Administration
+        // Family E: projects
+        .post("/users/register", accounts::compat::register)
+        .post("/users/login", accounts::compat::log_in)
+        .get("/projects", projects::compat::list)
+        .post("/projects", projects::compat::make)
+        .get("/projects/{project_id}/prompts", projects::compat::list_prompts)
+        .post("/projects/{project_id}/prompts", projects::compat::make_prompt)
+        .put("/projects/prompts/{prompt_id}", projects::compat::change_prompt)
+        .delete("/projects/prompts/{prompt_id}", projects::compat::delete_prompt)
+        .post("/chat", projects::compat::chat)
+}
+
+/// Administration, operations, documentation and pages.
+fn running(table: RouteTable) -> RouteTable {
+    table
         .get("/api/v1/audit-logs", audit::list)
         .get("/api/v1/audit-logs/verify", audit::verify)
         .get("/api/v1/audit-logs/export", audit::export)
@@ -209,7 +275,9 @@ impl RouteTable {
         let methods = self
             .paths
             .iter()
-            .map(|(path, methods)| methods.iter().map(|(method, _)| (method.clone(), *path)));
+            // A star takes in slashes, which documentation has no word for.
+            .map(|(path, methods)| (path.trim_end_matches('*'), methods))
+            .map(|(path, methods)| methods.iter().map(move |(method, _)| (method.clone(), path)));
         methods.flatten().chain(self.duplicates.iter().cloned()).collect()
     }
 

@@ -32,7 +32,8 @@ use crate::{
 
 /// A socket for all of one's conversations.
 ///
-/// Frames are `{"type", "data"}`. From the client: `start_conversation {title?, system_message?}`,
+/// Frames are `{"type", "data"}`. From the client: `start_conversation {title?, system_message?,
+/// persona_id?, project_id?, model?}`,
 /// `send_message {conversation_id, content, model?, temperature?, max_tokens?, idempotency_key?}`,
 /// `end_conversation {conversation_id}`, `cancel {generation_id}`,
 /// `resume {generation_id, after, ended?}`, `authenticate {token}` and `ping`. From the server:
@@ -146,7 +147,7 @@ pub(crate) async fn conversation(
 /// A socket for somebody without an account.
 ///
 /// As `/ws/chat/{user_id}`, but for one conversation at a time, and nothing is kept on a profile:
-/// `start_conversation {session_id?, system_message?}` begins one, or goes on in the one that was
+/// `start_conversation {session_id?, system_message?, persona_id?}` begins one, or goes on in the one that was
 /// begun with this `session_id`, a random UUID; `conversation_started` says it. Guests get the
 /// default model.
 #[utoipa::path(
@@ -178,7 +179,7 @@ pub(crate) async fn guest(
 /// `{"type": "end", "reply", "session_id", "message_id", "persona_id", "tokens_used"}` or
 /// `{"type": "error", "code", "detail"}`. Close codes are those of `/ws/chat/{user_id}`.
 #[utoipa::path(
-    get, path = "/api/chat/stream", tag = "family A",
+    get, path = "/api/chat/stream", tag = "Family A: sessions and personas",
     params(
         ("token" = Option<String>, Query, description = "An access token, where no header can be set"),
         ("ticket" = Option<String>, Query, description = "A ticket, where no header can be set"),

@@ -32,7 +32,7 @@ use crate::{
 /// A sign of life after so long a silence.
 const PING: Duration = Duration::from_secs(15);
 /// A comment without a blank line: the official Python SDK fails on an empty event.
-const PING_LINE: &[u8] = b": ping\n";
+pub(crate) const PING_LINE: &[u8] = b": ping\n";
 /// The comment at once, so that proxies pass the head on; then how long to wait before
 /// reconnecting.
 pub(crate) const PREAMBLE: &str = ": ping\nretry: 3000\n";

@@ -56,7 +56,7 @@ async fn owner(
 
 /// A user's conversations, newest activity first.
 #[utoipa::path(
-    get, path = "/api/v1/users/{user_id}/conversations", tag = "family D",
+    get, path = "/api/v1/users/{user_id}/conversations", tag = "Family D: user-scoped conversations",
     params(("user_id" = String, Path, description = "Their id or code"), FilterQuery, PageQuery),
     responses(
         (status = 200, body = ListBody<ConversationBody>),
@@ -81,7 +81,7 @@ pub(crate) async fn list(
 
 /// Begins a conversation of a user.
 #[utoipa::path(
-    post, path = "/api/v1/users/{user_id}/conversations", tag = "family D",
+    post, path = "/api/v1/users/{user_id}/conversations", tag = "Family D: user-scoped conversations",
     request_body = NewConversationBody,
     params(
         ("user_id" = String, Path, description = "Their id or code"),
@@ -111,7 +111,7 @@ pub(crate) async fn create(
 
 /// A user's conversations with the newest activity, for a list that is kept up to date.
 #[utoipa::path(
-    get, path = "/api/v1/users/{user_id}/conversations/recent", tag = "family D",
+    get, path = "/api/v1/users/{user_id}/conversations/recent", tag = "Family D: user-scoped conversations",
     params(("user_id" = String, Path, description = "Their id or code"), SinceQuery, PageQuery),
     responses(
         (status = 200, body = ListBody<ConversationBody>),
@@ -148,7 +148,7 @@ pub(crate) async fn recent(
 /// The answer has its last messages, and a ticket for a stream or a socket.
 #[utoipa::path(
     post, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/reconnect",
-    tag = "family D",
+    tag = "Family D: user-scoped conversations",
     params(
         ("user_id" = String, Path, description = "Their id or code"),
         ("conversation_id" = String, Path, description = "Its id or code"),
@@ -183,7 +183,7 @@ pub(crate) async fn reconnect(
 /// Whether there is such a conversation, and whether it takes messages.
 #[utoipa::path(
     get, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/validate",
-    tag = "family D",
+    tag = "Family D: user-scoped conversations",
     params(
         ("user_id" = String, Path, description = "Their id or code"),
         ("conversation_id" = String, Path, description = "Its id or code"),
@@ -217,7 +217,7 @@ pub(crate) async fn validate(
 
 /// Ends a conversation: it takes no messages, until it is reconnected.
 #[utoipa::path(
-    post, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/end", tag = "family D",
+    post, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/end", tag = "Family D: user-scoped conversations",
     params(
         ("user_id" = String, Path, description = "Their id or code"),
         ("conversation_id" = String, Path, description = "Its id or code"),
@@ -244,7 +244,7 @@ pub(crate) async fn end(
 
 /// What a conversation came to.
 #[utoipa::path(
-    get, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/stats", tag = "family D",
+    get, path = "/api/v1/users/{user_id}/conversations/{conversation_id}/stats", tag = "Family D: user-scoped conversations",
     params(
         ("user_id" = String, Path, description = "Their id or code"),
         ("conversation_id" = String, Path, description = "Its id or code"),
@@ -270,7 +270,7 @@ pub(crate) async fn stats(
 
 /// Deletes a conversation with everything in it, for good.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{user_id}/conversations/{conversation_id}", tag = "family D",
+    delete, path = "/api/v1/users/{user_id}/conversations/{conversation_id}", tag = "Family D: user-scoped conversations",
     params(
         ("user_id" = String, Path, description = "Their id or code"),
         ("conversation_id" = String, Path, description = "Its id or code"),

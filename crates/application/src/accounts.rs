@@ -46,6 +46,9 @@ use crate::{
     },
 };
 
+/// How long access tokens are good for clients that don't refresh.
+pub const UNREFRESHED: TimeDelta = TimeDelta::minutes(60);
+
 pub struct AccountService {
     ports: AccountPorts,
     rules: AccountRules,
@@ -122,6 +125,7 @@ impl AccountService {
         &self,
         session: &LoginSession,
         refresh: SecretString,
+        expires_in: TimeDelta,
         now: DateTime<Utc>,
     ) -> Result<TokenPair, AppError> {
         let access = self.ports.signer.sign(&AccessClaims {
@@ -129,9 +133,9 @@ impl AccountService {
             holder: Holder::Session(session.id),
             token: self.ports.ids.id(),
             issued_at: now,
-            expires_at: now + self.rules.access,
+            expires_at: now + expires_in,
         })?;
-        Ok(TokenPair { access, refresh, expires_in: self.rules.access })
+        Ok(TokenPair { access, refresh, expires_in })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod open;
+mod shape;
 
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use repartee_domain::{
     conversations::{Conversation, ConversationChanges, Subject},
 };
 
+pub(crate) use self::shape::{check_shape, with_shape};
 use crate::{
     Actor, AppError, IdempotencyKey, Page, PageRequest, Permission,
     idempotency::Making,
     ports::{
         Clock, ConversationFilter, ConversationKey, ConversationReference, ConversationRepository,
-        IdGenerator, IdempotencyKeys, PortError, TurnRepository,
+        IdGenerator, IdempotencyKeys, PortError, ShapeRepository, TurnRepository,
     },
     replies::ReplyService,
 };
@@ -27,6 +29,7 @@ pub struct ConversationService {
     repository: Arc<dyn ConversationRepository>,
     keys: Arc<dyn IdempotencyKeys>,
     turns: Arc<dyn TurnRepository>,
+    shapes: Arc<dyn ShapeRepository>,
     replies: ReplyService,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
@@ -37,11 +40,12 @@ impl ConversationService {
         repository: Arc<dyn ConversationRepository>,
         keys: Arc<dyn IdempotencyKeys>,
         turns: Arc<dyn TurnRepository>,
+        shapes: Arc<dyn ShapeRepository>,
         replies: ReplyService,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { repository, keys, turns, replies, clock, ids }
+        Self { repository, keys, turns, shapes, replies, clock, ids }
     }
 
     /// Begins a conversation with what the changes say of it. Where the key was used for the same
@@ -62,6 +66,7 @@ impl ConversationService {
             return self.again(actor, ConversationId::from_uuid(id)).await;
         }
         let subject = Subject::default().with(&about).map_err(AppError::Invalid)?;
+        check_shape(&*self.shapes, actor.user, subject.shape).await?;
         let conversation = Conversation::begin(
             ConversationId::from_uuid(self.ids.id()),
             self.ids.code(),

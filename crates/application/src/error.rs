@@ -6,6 +6,7 @@ use repartee_domain::{
     FieldError, GenerationId,
     accounts::{Role, Scope},
     conversations::ConversationError,
+    projects::ProjectRole,
     replies::Failure,
 };
 use thiserror::Error;
@@ -52,12 +53,18 @@ pub enum AppError {
     NotYours,
     #[error("this needs the role {}", .0.as_str())]
     Forbidden(Role),
+    #[error("this needs the role {} in the project", .0.as_str())]
+    NotInProject(ProjectRole),
+    #[error("who owns a project stays its owner: delete it, or let the other be")]
+    OwnerStays,
     #[error("this key lacks the scope {}", .0.as_str())]
     InsufficientScope(Scope),
-    #[error("a key never manages an account: log in, and use an access token")]
+    #[error("a key may not do this: log in, and use an access token")]
     NotForKeys,
     #[error("you have as many keys as may be: revoke one that is not needed any more")]
     TooManyKeys,
+    #[error("there are as many {0} as may be: delete what is not needed any more")]
+    TooMany(&'static str),
     #[error("this key may not ask the model {0:?}")]
     ModelNotAllowed(String),
     #[error("too many requests: wait, and send it again")]
@@ -98,8 +105,14 @@ pub enum ErrorKind {
 
 impl AppError {
     pub const CONVERSATION_NOT_FOUND: Self = Self::NotFound { resource: "conversation" };
+    pub const MESSAGE_NOT_FOUND: Self = Self::NotFound { resource: "message" };
     pub const GENERATION_NOT_FOUND: Self = Self::NotFound { resource: "generation" };
     pub const USER_NOT_FOUND: Self = Self::NotFound { resource: "user" };
+    pub const PERSONA_NOT_FOUND: Self = Self::NotFound { resource: "persona" };
+    pub const PROJECT_NOT_FOUND: Self = Self::NotFound { resource: "project" };
+    pub const MEMBER_NOT_FOUND: Self = Self::NotFound { resource: "member" };
+    pub const PROMPT_NOT_FOUND: Self = Self::NotFound { resource: "prompt" };
+    pub const MODEL_NOT_FOUND: Self = Self::NotFound { resource: "model" };
     pub const SESSION_NOT_FOUND: Self = Self::NotFound { resource: "login session" };
 
     pub fn invalid(error: FieldError) -> Self {
@@ -118,6 +131,7 @@ impl AppError {
             Self::NotFound { resource } => (ErrorKind::NotFound, not_found_code(resource)),
             Self::Invalid(_) => (ErrorKind::Invalid, "invalid_fields"),
             Self::Taken { field: "email" } => (ErrorKind::Conflict, "email_taken"),
+            Self::Taken { field: "name" } => (ErrorKind::Conflict, "name_taken"),
             Self::Taken { .. } => (ErrorKind::Conflict, "username_taken"),
             Self::ReplyInProgress(_) => (ErrorKind::Conflict, "reply_in_progress"),
             Self::Conversation(ConversationError::Ended) => {
@@ -143,10 +157,12 @@ impl AppError {
             Self::TooManyGenerations { .. } => (ErrorKind::TooManyRequests, "too_many_generations"),
             Self::KeyReused => (ErrorKind::Invalid, "idempotency_key_reused"),
             Self::NotYours => (ErrorKind::Forbidden, "not_yours"),
-            Self::Forbidden(_) => (ErrorKind::Forbidden, "forbidden"),
+            Self::Forbidden(_) | Self::NotInProject(_) => (ErrorKind::Forbidden, "forbidden"),
+            Self::OwnerStays => (ErrorKind::Conflict, "owner_stays"),
             Self::InsufficientScope(_) => (ErrorKind::Forbidden, "insufficient_scope"),
             Self::NotForKeys => (ErrorKind::Forbidden, "not_for_keys"),
             Self::TooManyKeys => (ErrorKind::Conflict, "too_many_keys"),
+            Self::TooMany(what) => (ErrorKind::Conflict, too_many_code(what)),
             Self::ModelNotAllowed(_) => (ErrorKind::Forbidden, "model_not_allowed"),
             Self::RateLimited { .. } => (ErrorKind::TooManyRequests, "rate_limited"),
             Self::TooManyFailures { .. } => (ErrorKind::TooManyRequests, "too_many_failures"),
@@ -177,10 +193,26 @@ impl AppError {
 fn not_found_code(resource: &str) -> &'static str {
     match resource {
         "conversation" => "conversation_not_found",
+        "message" => "message_not_found",
         "generation" => "generation_not_found",
         "user" => "user_not_found",
         "api_key" => "api_key_not_found",
+        "persona" => "persona_not_found",
+        "project" => "project_not_found",
+        "member" => "member_not_found",
+        "prompt" => "prompt_not_found",
+        "model" => "model_not_found",
         "login session" => "session_not_found",
         _ => "not_found",
+    }
+}
+
+fn too_many_code(what: &str) -> &'static str {
+    match what {
+        "personas" => "too_many_personas",
+        "projects" => "too_many_projects",
+        "members" => "too_many_members",
+        "prompts" => "too_many_prompts",
+        _ => "too_many",
     }
 }

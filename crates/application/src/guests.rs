@@ -16,7 +16,11 @@ use uuid::Uuid;
 use crate::{
     Actor, AppError, Credential, Origin, Permission,
     accounts::Access,
-    ports::{Clock, GuestRepository, IdGenerator, PortError, SecretHash, TokenSigner},
+    conversations::{check_shape, with_shape},
+    ports::{
+        Clock, ConversationRepository, GuestRepository, IdGenerator, PortError, SecretHash,
+        ShapeRepository, TokenSigner,
+    },
     replies::NewMessage,
 };
 
@@ -32,6 +36,8 @@ pub struct GuestService {
 
 pub struct GuestPorts {
     pub guests: Arc<dyn GuestRepository>,
+    pub conversations: Arc<dyn ConversationRepository>,
+    pub shapes: Arc<dyn ShapeRepository>,
     pub signer: Arc<dyn TokenSigner>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGenerator>,
@@ -71,9 +77,10 @@ impl GuestService {
         Ok(Access { actor, expires_at: expiry(self.ports.clock.now(), ACCESS) })
     }
 
-    /// The conversation that is known by `session`; where there is none, or it expired, one begins
-    /// under that id, or under a new random one, with what `about` says of it. Nothing is begun for
-    /// a message that cannot be sent.
+    /// The conversation that is known by `session`, with the persona that `about` names, where it
+    /// names one; where there is none, or it expired, one begins under that id, or under a new
+    /// random one, with what `about` says of it. Nothing is begun or changed for a message that
+    /// cannot be sent.
     pub async fn open(
         &self,
         stranger: &Actor,
@@ -87,11 +94,12 @@ impl GuestService {
             None => self.random_session(),
         };
         let key = self.ports.signer.hash_secret(&session.to_string());
-        if let Some(visit) = self.find(stranger, session, key).await? {
-            return Ok(visit);
-        }
+        let found = self.find(stranger, session, key).await?;
         if let Some(message) = first {
             message.check_whole()?;
+        }
+        if let Some(visit) = found {
+            return self.shaped(visit, &about).await;
         }
         match self.begin(stranger, session, key, about).await {
             // Another request of the same guest was faster.
@@ -117,6 +125,13 @@ impl GuestService {
         }))
     }
 
+    async fn shaped(&self, visit: Visit, about: &ConversationChanges) -> Result<Visit, AppError> {
+        let GuestPorts { conversations, shapes, clock, .. } = &self.ports;
+        let conversation =
+            with_shape(&**conversations, &**shapes, visit.conversation, about, clock.now()).await?;
+        Ok(Visit { conversation, ..visit })
+    }
+
     async fn begin(
         &self,
         stranger: &Actor,
@@ -128,7 +143,8 @@ impl GuestService {
             stranger.may_name_a_model()?;
         }
         let subject = subject(&about)?;
-        let GuestPorts { guests, clock, ids, .. } = &self.ports;
+        let GuestPorts { guests, shapes, clock, ids, .. } = &self.ports;
+        check_shape(&**shapes, stranger.user, subject.shape).await?;
         let now = clock.now();
         let user = User::guest(UserId::from_uuid(ids.id()), ids.code(), now);
         let actor = guest(user.id, stranger.origin.clone());

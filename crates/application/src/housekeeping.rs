@@ -64,6 +64,7 @@ impl Housekeeping {
         if let Some(before) = now.checked_sub_signed(FAILURES_KEPT) {
             forget_all(|| self.failures.forget(before, AT_ONCE)).await;
         }
+        forget_all(|| self.budgets.expire(now, AT_ONCE)).await;
         // A reply that began before midnight may end in the month after.
         let month = Month::of(now).previous();
         forget_all(|| self.budgets.forget(month, AT_ONCE)).await;
@@ -134,6 +135,7 @@ mod tests {
             .returning(|_, _| Ok(0));
         let mut budgets = MockBudgetLedger::new();
         let mut portions = [Ok(500), Ok(0)].into_iter();
+        budgets.expect_expire().once().returning(|_, _| Ok(0));
         budgets
             .expect_forget()
             .withf(|before, _| before.to_string() == "1969-12")
@@ -172,6 +174,7 @@ mod tests {
         failures.expect_forget().returning(|_, _| Ok(0));
         let mut budgets = MockBudgetLedger::new();
         budgets.expect_forget().returning(|_, _| Ok(0));
+        budgets.expect_expire().returning(|_, _| Ok(0));
         let mut guests = MockGuestRepository::new();
         guests.expect_running().returning(|_, _| Ok(vec![GENERATION]));
         let turns = fixture.turns.clone();

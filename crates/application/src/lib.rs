@@ -6,7 +6,10 @@
 pub mod accounts;
 mod actor;
 pub mod api_keys;
+mod asking;
 pub mod audit;
+mod budgeting;
+pub mod completions;
 pub mod conversations;
 mod error;
 pub mod feeds;
@@ -20,7 +23,10 @@ pub mod models;
 pub mod oauth;
 mod page;
 mod permission;
+pub mod personas;
 pub mod ports;
+pub mod projects;
+pub mod prompts;
 pub mod replies;
 
 pub use actor::{Actor, Credential, Origin};

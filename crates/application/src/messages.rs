@@ -1,5 +1,7 @@
 //! What was said in a conversation.
 
+mod feedback;
+
 use std::sync::Arc;
 
 use repartee_domain::{

@@ -1,5 +1,8 @@
 //! The models that can be asked, by the names that this server gives them.
 
+mod counting;
+mod listing;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,8 +12,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use repartee_domain::replies::{Circuit, CircuitRules, ContextWindow, Price, RetryPolicy};
 
+pub use self::listing::{ListedModel, ModelService};
 use crate::{
-    AppError,
+    Actor, AppError,
     ports::{ChatModel, ModelStatus},
 };
 
@@ -87,6 +91,11 @@ impl Default for Breaker {
 }
 
 impl Model {
+    /// Another one of the same provider.
+    fn named(&self, name: String) -> Self {
+        Self { upstream: name.clone(), id: name, ..self.clone() }
+    }
+
     fn status(&self, now: DateTime<Utc>) -> ModelStatus {
         if self.breaker.is_open(now) { ModelStatus::Unavailable } else { self.provider.status() }
     }
@@ -142,7 +151,34 @@ impl ModelCatalogue {
                     Some(name) => name.to_owned(),
                     None => default_of(template.provider.as_ref()).await?,
                 };
-                Ok(vec![Model { upstream: id.clone(), id, ..template.clone() }])
+                Ok(vec![template.named(id)])
+            }
+        }
+    }
+
+    /// As [`ModelCatalogue::resolve`], as far as the actor's key may ask them.
+    pub async fn resolve_for(
+        &self,
+        actor: &Actor,
+        name: Option<&str>,
+    ) -> Result<Vec<Model>, AppError> {
+        let mut models = self.resolve(name).await?;
+        if let Some(key) = actor.key() {
+            if let Some(first) = models.first().filter(|first| !key.allows_model(&first.id)) {
+                return Err(AppError::ModelNotAllowed(first.id.clone()));
+            }
+            models.retain(|model| key.allows_model(&model.id));
+        }
+        Ok(models)
+    }
+
+    /// All of them, the default first.
+    async fn all(&self) -> Result<Vec<Model>, AppError> {
+        match self {
+            Self::Listed(models) => Ok(models.clone()),
+            Self::Any(template) => {
+                let names = names_of(template.provider.as_ref()).await?;
+                Ok(names.into_iter().map(|name| template.named(name)).collect())
             }
         }
     }
@@ -168,15 +204,16 @@ impl ModelCatalogue {
 }
 
 async fn default_of(provider: &dyn ChatModel) -> Result<String, AppError> {
-    match provider.models().await {
-        Ok(models) => models.into_iter().next().ok_or_else(|| {
-            AppError::ModelUnavailable("the provider lists no model: name one".to_owned())
-        }),
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot list the models");
-            Err(AppError::ModelUnavailable("the provider does not answer".to_owned()))
-        }
-    }
+    names_of(provider).await?.into_iter().next().ok_or_else(|| {
+        AppError::ModelUnavailable("the provider lists no model: name one".to_owned())
+    })
+}
+
+async fn names_of(provider: &dyn ChatModel) -> Result<Vec<String>, AppError> {
+    provider.models().await.map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot list the models");
+        AppError::ModelUnavailable("the provider does not answer".to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +224,7 @@ mod tests {
         ModelStatus::{Degraded, Ready, Unavailable},
     };
 
-    fn model(id: &str, fallbacks: &[&str], provider: MockChatModel) -> Model {
+    pub(super) fn model(id: &str, fallbacks: &[&str], provider: MockChatModel) -> Model {
         Model {
             id: id.into(),
             provider: Arc::new(provider),
@@ -202,7 +239,7 @@ mod tests {
         }
     }
 
-    fn listed() -> ModelCatalogue {
+    pub(super) fn listed() -> ModelCatalogue {
         ModelCatalogue::Listed(vec![
             model("big", &["small"], MockChatModel::new()),
             model("small", &[], MockChatModel::new()),

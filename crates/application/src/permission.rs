@@ -18,6 +18,14 @@ pub enum Permission {
     ReadProfile,
     /// Passwords, keys, login sessions, one's profile and erasure.
     ManageAccount,
+    /// The catalogue of personas, with their system prompts.
+    EditPersonas,
+    /// Projects that one is a member of.
+    ReadProjects,
+    /// Making projects, and editing them and their prompts.
+    EditProjects,
+    /// Letting others into projects of one's own.
+    ShareProjects,
     /// The list of users.
     ListUsers,
     /// Making, changing and deleting users, and giving roles.
@@ -40,19 +48,25 @@ impl Permission {
     const fn least_role(self) -> Role {
         match self {
             Self::Read | Self::Chat => Role::Guest,
-            Self::ReadProfile | Self::ManageAccount => Role::User,
-            Self::ListUsers => Role::Manager,
+            Self::ReadProfile
+            | Self::ManageAccount
+            | Self::ReadProjects
+            | Self::EditProjects
+            | Self::ShareProjects => Role::User,
+            Self::EditPersonas | Self::ListUsers => Role::Manager,
             Self::ManageUsers | Self::ActForOthers | Self::ReadAudit => Role::Admin,
         }
     }
 
-    /// A key never manages an account, its own or another.
+    /// A key never manages an account, its own or another, nor who else may do what.
     const fn for_keys(self) -> ForKeys {
         match self {
-            Self::Read => ForKeys::Scope(&[Scope::Read, Scope::Chat]),
-            Self::Chat => ForKeys::Scope(&[Scope::Chat]),
+            Self::Read | Self::ReadProjects => ForKeys::Scope(&[Scope::Read, Scope::Chat]),
+            Self::Chat | Self::EditProjects => ForKeys::Scope(&[Scope::Chat]),
             Self::ReadProfile => ForKeys::Any,
             Self::ManageAccount
+            | Self::EditPersonas
+            | Self::ShareProjects
             | Self::ListUsers
             | Self::ManageUsers
             | Self::ActForOthers
@@ -103,11 +117,15 @@ mod tests {
     use super::*;
     use crate::Origin;
 
-    const ALL: [Permission; 8] = [
+    const ALL: [Permission; 12] = [
         Permission::Read,
         Permission::Chat,
         Permission::ReadProfile,
         Permission::ManageAccount,
+        Permission::ReadProjects,
+        Permission::EditProjects,
+        Permission::ShareProjects,
+        Permission::EditPersonas,
         Permission::ListUsers,
         Permission::ManageUsers,
         Permission::ActForOthers,
@@ -148,8 +166,10 @@ mod tests {
         let session = Credential::Session(LoginSessionId::from_uuid(Uuid::from_u128(3)));
         let of = |role| allowed(&actor(role, session.clone()));
         assert_eq!(allowed(&actor(Role::Guest, Credential::Guest)), [Read, Chat]);
-        assert_eq!(of(Role::User), [Read, Chat, ReadProfile, ManageAccount]);
-        assert_eq!(of(Role::Manager), [Read, Chat, ReadProfile, ManageAccount, ListUsers]);
+        let user =
+            [Read, Chat, ReadProfile, ManageAccount, ReadProjects, EditProjects, ShareProjects];
+        assert_eq!(of(Role::User), user);
+        assert_eq!(of(Role::Manager), [&user[..], &[EditPersonas, ListUsers]].concat());
         assert_eq!(of(Role::Admin), ALL);
     }
 
@@ -158,8 +178,9 @@ mod tests {
         use Permission::*;
 
         for role in [Role::User, Role::Admin] {
-            assert_eq!(allowed(&actor(role, key("read"))), [Read, ReadProfile]);
-            assert_eq!(allowed(&actor(role, key("chat"))), [Read, Chat, ReadProfile]);
+            assert_eq!(allowed(&actor(role, key("read"))), [Read, ReadProfile, ReadProjects]);
+            let chat = [Read, Chat, ReadProfile, ReadProjects, EditProjects];
+            assert_eq!(allowed(&actor(role, key("chat"))), chat);
             assert_eq!(allowed(&actor(role, key("files"))), [ReadProfile]);
         }
         let refused = actor(Role::Admin, key("chat")).may(ManageUsers).unwrap_err();

@@ -5,7 +5,6 @@
 //! read the log. They meet nowhere else.
 
 mod admission;
-mod ask;
 mod budget;
 mod cancel;
 mod checkpoints;
@@ -15,11 +14,13 @@ mod finish;
 mod in_hand;
 mod keys;
 mod prompt;
+mod room;
 mod runner;
 mod send;
 mod settle;
 mod subscribe;
 mod upkeep;
+mod writer;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -38,11 +39,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use self::keys::ROUTE as KEY_ROUTE;
 pub use self::send::{Begun, NewMessage};
 use self::{admission::Admission, checkpoints::Checkpointer, in_hand::InHand};
+pub(crate) use self::{
+    admission::Place,
+    room::Room,
+    send::{RETRY_AFTER_SHUTDOWN, check},
+};
 use crate::{
     models::ModelCatalogue,
     ports::{
         Clock, ConversationRepository, EventEncoder, GenerationLog, IdGenerator, IdempotencyKeys,
-        LeaseOwner, MessageRepository, Spawner, StoredGeneration, TurnRepository,
+        LeaseOwner, MessageRepository, ShapeRepository, Spawner, StoredGeneration, TurnRepository,
     },
 };
 
@@ -57,6 +63,7 @@ pub struct ReplyService {
 pub struct ReplyPorts {
     pub conversations: Arc<dyn ConversationRepository>,
     pub messages: Arc<dyn MessageRepository>,
+    pub shapes: Arc<dyn ShapeRepository>,
     pub turns: Arc<dyn TurnRepository>,
     pub keys: Arc<dyn IdempotencyKeys>,
     pub log: Arc<dyn GenerationLog>,

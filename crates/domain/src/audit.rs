@@ -33,6 +33,11 @@ pub enum Action {
     OthersRead,
     RateLimitHit,
     AuditRead,
+    PersonaMade,
+    PersonaChanged,
+    PersonaDeleted,
+    ProjectShared,
+    ProjectUnshared,
     Started,
     Stopped,
 }
@@ -118,7 +123,7 @@ impl AuditEntry {
 }
 
 impl Action {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::LoggedIn,
         Self::LogInFailed,
         Self::LoggedOut,
@@ -143,6 +148,11 @@ impl Action {
         Self::OthersRead,
         Self::RateLimitHit,
         Self::AuditRead,
+        Self::PersonaMade,
+        Self::PersonaChanged,
+        Self::PersonaDeleted,
+        Self::ProjectShared,
+        Self::ProjectUnshared,
         Self::Started,
         Self::Stopped,
     ];
@@ -173,6 +183,11 @@ impl Action {
             Self::OthersRead => "others_read",
             Self::RateLimitHit => "rate_limit_hit",
             Self::AuditRead => "audit_read",
+            Self::PersonaMade => "persona_made",
+            Self::PersonaChanged => "persona_changed",
+            Self::PersonaDeleted => "persona_deleted",
+            Self::ProjectShared => "project_shared",
+            Self::ProjectUnshared => "project_unshared",
             Self::Started => "server_started",
             Self::Stopped => "server_stopped",
         }

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::{ConversationCode, ConversationId, FieldError, Text, UserId, Version};
+use crate::{
+    ConversationCode, ConversationId, FieldError, PersonaId, ProjectId, Text, UserId, Version,
+};
 
 const MAX_TITLE: usize = 200;
 const MAX_SYSTEM_MESSAGE: usize = 32_000;
@@ -35,6 +37,14 @@ pub struct Subject {
     pub model: Option<String>,
     /// A JSON object, kept as text: its meaning is the client's.
     pub metadata: Option<String>,
+    pub shape: Shape,
+}
+
+/// What shapes the replies in a conversation, beside its own system message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Shape {
+    pub persona: Option<PersonaId>,
+    pub project: Option<ProjectId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +73,8 @@ pub struct ConversationChanges {
     pub system_message: Option<Option<String>>,
     pub model: Option<Option<String>>,
     pub metadata: Option<Option<String>>,
+    pub persona: Option<Option<PersonaId>>,
+    pub project: Option<Option<ProjectId>>,
     pub status: Option<ConversationStatusName>,
 }
 
@@ -135,6 +147,22 @@ impl Conversation {
     }
 }
 
+impl Shape {
+    /// Whether nothing does.
+    pub fn is_plain(self) -> bool {
+        self == Self::default()
+    }
+
+    /// What was chosen since a conversation was shaped by `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            persona: self.persona.filter(|_| self.persona != before.persona),
+            project: self.project.filter(|_| self.project != before.project),
+        }
+    }
+}
+
 impl Subject {
     /// The subject with the changes made, or everything that is wrong with them.
     pub fn with(&self, changes: &ConversationChanges) -> Result<Self, Vec<FieldError>> {
@@ -160,6 +188,10 @@ impl Subject {
             ),
             model: changed("model", &changes.model, &self.model, MAX_MODEL),
             metadata: changed("metadata", &changes.metadata, &self.metadata, MAX_METADATA_BYTES),
+            shape: Shape {
+                persona: changes.persona.unwrap_or(self.shape.persona),
+                project: changes.project.unwrap_or(self.shape.project),
+            },
         };
         if errors.is_empty() { Ok(subject) } else { Err(errors) }
     }
@@ -260,6 +292,20 @@ mod tests {
 
         assert_eq!((errors[0].field, errors[0].code), ("title", "too_long"));
         assert_eq!(conversation.status, ConversationStatus::Active);
+    }
+
+    #[test]
+    fn a_persona_is_chosen_kept_and_let_go() {
+        let mut conversation = conversation();
+        let change = |persona| ConversationChanges { persona, ..ConversationChanges::default() };
+        let chosen = Some(PersonaId::new(4));
+        for (persona, expected) in [(Some(chosen), chosen), (None, chosen), (Some(None), None)] {
+            let is_changed = conversation.change(change(persona), NOW).unwrap();
+            assert_eq!(conversation.subject.shape.persona, expected);
+            assert_eq!(is_changed, persona.is_some());
+            let since = conversation.subject.shape.since(Shape { persona: chosen, project: None });
+            assert!(since.is_plain(), "there is nothing new in it");
+        }
     }
 
     #[test]

@@ -59,6 +59,62 @@ typed_id!(
     ApiKeyId,
 );
 
+macro_rules! integer_id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(i64);
+
+        impl $name {
+            pub const fn new(number: i64) -> Self {
+                Self(number)
+            }
+
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+
+            /// In the place of a UUID, where things of every kind are kept alike.
+            pub fn as_uuid(self) -> Uuid {
+                Uuid::from_u64_pair(0, self.0.cast_unsigned())
+            }
+
+            /// As [`Self::as_uuid`] gave it; another UUID is the id of nothing.
+            pub fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid.as_u64_pair().1.cast_signed())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+integer_id!(
+    /// A persona of the catalogue.
+    PersonaId,
+    ProjectId,
+    /// A prompt of a project.
+    PromptId,
+);
+
 /// What a path may hold where it names a resource: its id, or its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference<Id, const N: usize> {
@@ -109,6 +165,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_number_is_kept_in_the_place_of_a_uuid(number: i64) {
+            let id = PersonaId::new(number);
+            prop_assert_eq!(PersonaId::from_uuid(id.as_uuid()), id);
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
         #[test]
         fn any_text_names_something_or_nothing(
             text in "\\PC{0,40}|[0-9a-fA-F{}-]{30,40}|[A-Z0-9]{12}",

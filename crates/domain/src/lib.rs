@@ -11,6 +11,8 @@ mod id;
 pub mod limits;
 pub mod messages;
 pub mod network;
+pub mod personas;
+pub mod projects;
 pub mod replies;
 mod text;
 mod version;
@@ -18,8 +20,8 @@ mod version;
 pub use code::{CODE_ALPHABET, Code, ConversationCode, MessageCode, UserCode};
 pub use field_error::FieldError;
 pub use id::{
-    ApiKeyId, ConversationId, GenerationId, LoginSessionId, MessageId, Reference, RefreshTokenId,
-    UserId,
+    ApiKeyId, ConversationId, GenerationId, LoginSessionId, MessageId, PersonaId, ProjectId,
+    PromptId, Reference, RefreshTokenId, UserId,
 };
 pub use text::{Text, TextError};
 pub use version::Version;

@@ -1,5 +1,7 @@
 //! What was said.
 
+mod feedback;
+
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +11,8 @@ use crate::{
     ConversationId, FieldError, GenerationId, MessageCode, MessageId, Text, Version,
     replies::{Cost, FinishReason, Usage},
 };
+
+pub use self::feedback::{Feedback, Rating};
 
 /// Characters in one message. Larger texts are files.
 pub const MAX_CONTENT: usize = 100_000;
@@ -25,6 +29,8 @@ pub struct Message {
     pub status: MessageStatus,
     /// How a reply came about; `None` for what was not written by a model.
     pub writing: Option<Writing>,
+    /// What its reader thinks of a reply.
+    pub feedback: Option<Feedback>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub version: Version,
@@ -83,6 +89,7 @@ impl Message {
             content: content.into_string(),
             status: MessageStatus::Complete,
             writing: None,
+            feedback: None,
             created_at: now,
             updated_at: now,
             version: Version::FIRST,
@@ -107,6 +114,7 @@ impl Message {
             content: String::new(),
             status: MessageStatus::Streaming,
             writing: Some(Writing::begun(generation, model)),
+            feedback: None,
             created_at: now,
             updated_at: now,
             version: Version::FIRST,

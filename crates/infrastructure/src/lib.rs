@@ -8,3 +8,4 @@ pub mod providers;
 pub mod redis;
 pub mod security;
 pub mod system;
+mod within;

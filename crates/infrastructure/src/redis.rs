@@ -19,14 +19,13 @@ use redis::{
 use repartee_application::ports::CacheProbe;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
-use tokio::time::timeout;
 
 pub use self::{
     bell::RedisBell,
     generation_log::{QueueLimits, RedisGenerationLog},
     rate_limiter::RedisRateLimiter,
 };
-use crate::generation_log::lock;
+use crate::{generation_log::lock, within::within};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// For an answer; a connection that hangs is as good as none.
@@ -131,6 +130,6 @@ impl CacheProbe for Redis {
         let ping = |mut connection| async move {
             redis::cmd("PING").query_async::<()>(&mut connection).await
         };
-        matches!(timeout(PROBE_TIMEOUT, self.asked(ping)).await, Ok(Ok(())))
+        matches!(within(PROBE_TIMEOUT, self.asked(ping)).await, Ok(Ok(())))
     }
 }

@@ -33,6 +33,7 @@ async fn ask(model: &LocalChatModel, content: &str, max_tokens: u32) -> (u32, f6
         turns: vec![Turn { role: MessageRole::User, content: content.to_owned() }],
         temperature: None,
         max_tokens: Some(max_tokens),
+        passed: None,
     };
     let mut stream = model.stream(request).await.unwrap();
     let (mut first, mut usage) = (None, (0, 0));
@@ -44,7 +45,7 @@ async fn ask(model: &LocalChatModel, content: &str, max_tokens: u32) -> (u32, f6
             ChatChunk::Usage { prompt_tokens, completion_tokens } => {
                 usage = (prompt_tokens, completion_tokens);
             }
-            ChatChunk::Queued { .. } | ChatChunk::Finished(_) => {}
+            ChatChunk::Queued { .. } | ChatChunk::Fields(_) | ChatChunk::Finished(_) => {}
         }
     }
     let first = first.unwrap_or_default();

@@ -19,7 +19,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use repartee_application::ports::{ChatModel, ChatRequest, ChatStream, ModelError, ModelStatus};
+use repartee_application::ports::{
+    ChatModel, ChatRequest, ChatStream, ModelError, ModelStatus, PassedThrough,
+};
 use repartee_domain::{messages::MessageRole, replies::Turn};
 use tokio::{
     sync::{mpsc, watch},
@@ -136,6 +138,9 @@ impl LocalChatModel {
 impl ChatModel for LocalChatModel {
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
         check_name(&request.model)?;
+        if let Some(passed) = &request.passed {
+            check_passed(passed)?;
+        }
         let engine = self.engine().await?;
         let bytes = request.turns.iter().map(|turn| turn.content.len()).sum();
         let assignment = off_the_runtime(bytes, {
@@ -202,6 +207,14 @@ fn check_name(model: &str) -> Result<(), ModelError> {
         return Ok(());
     }
     Err(ModelError::Rejected { reason: format!("the local model is {MODEL_NAME}") })
+}
+
+/// Refuses what it has no use for: an answer that leaves it out would be another one.
+fn check_passed(passed: &PassedThrough) -> Result<(), ModelError> {
+    // Who asks changes nothing of the answer.
+    let mut fields = passed.fields.iter().map(|(name, _)| *name).filter(|name| *name != "user");
+    let refused = fields.next().or(passed.has_more_than_text.then_some("messages"));
+    refused.map_or(Ok(()), |parameter| Err(ModelError::Unsupported { parameter }))
 }
 
 /// Cuts the conversation into tokens and sees that there is room for a reply.

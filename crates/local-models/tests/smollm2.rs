@@ -33,6 +33,7 @@ fn request(content: &str, max_tokens: u32) -> ChatRequest {
         turns: vec![Turn { role: MessageRole::User, content: content.to_owned() }],
         temperature: Some(0.0),
         max_tokens: Some(max_tokens),
+        passed: None,
     }
 }
 
@@ -42,6 +43,7 @@ async fn read(mut stream: ChatStream) -> (String, FinishReason, (u32, u32)) {
     while let Some(chunk) = stream.next().await {
         match chunk.unwrap() {
             ChatChunk::Queued { .. } => assert!(text.is_empty()),
+            ChatChunk::Fields(fields) => panic!("{fields} says nothing here"),
             ChatChunk::Text(delta) => {
                 assert!(!delta.is_empty());
                 text.push_str(&delta);
@@ -86,7 +88,7 @@ async fn two_at_once_both_get_their_reply_as_long_as_it_may_be() {
 #[tokio::test]
 async fn a_reply_that_nobody_reads_makes_room_for_the_next() {
     let model = start(1);
-    assert_eq!(model.status(), ModelStatus::Degraded, "it is being loaded");
+    assert_ne!(model.status(), ModelStatus::Unavailable, "it is being loaded, or is");
     let endless = || model.stream(request("Count from one to one thousand in words.", 3_000));
     let mut abandoned = Vec::new();
     // As many as run at once and wait; the next one is refused.

@@ -10,6 +10,7 @@ use repartee_application::{
     health::HealthService,
     housekeeping::Housekeeping,
     limits::{LimitPorts, LimitRules, LimitService},
+    models::ModelService,
     ports::{Clock, FeedLog, RateLimiter},
     replies::ReplyService,
 };
@@ -17,9 +18,9 @@ use repartee_domain::audit::Action;
 use repartee_infrastructure::{
     limits::LocalRateLimiter,
     persistence::{
-        Database, SeaAuditRecorder, SeaBudgetLedger, SeaFeedLog, SeaGuestRepository,
-        SeaIdempotencyKeys, SeaLoginFailureRepository, SeaTicketRepository, SeaTurnRepository,
-        SeaUserDirectory,
+        Database, SeaAuditRecorder, SeaBudgetLedger, SeaConversationRepository, SeaFeedLog,
+        SeaGuestRepository, SeaIdempotencyKeys, SeaLoginFailureRepository, SeaShapeRepository,
+        SeaTicketRepository, SeaTurnRepository, SeaUserDirectory,
     },
     system::{SystemClock, TrackedSpawner},
 };
@@ -37,6 +38,7 @@ use crate::{
     live_log::{self, Live},
     models,
     settings::{CorsOrigins, Settings},
+    shaping::{Shaping, shaping},
 };
 
 /// A connection that says nothing for so long is closed; browsers reuse one for about as long.
@@ -74,11 +76,13 @@ impl Application {
         let Identity { authenticator, accounts, recovery, api_keys, oauth, access, signer } =
             identity(settings, &ground, &feed)?;
         let Live { log, limiter, cache } = live_log::connect(settings, &ground, &stop).await?;
-        let Conversing { conversations, messages, replies, feeds } =
+        let Conversing { conversations, messages, replies, completions, feeds } =
             conversing(settings, &ground, &feed, log, models.clone()).await?;
         housekeeping(&ground, &feed, &replies).start(&ground.spawner, stop.clone());
         let guests = GuestPorts {
             guests: Arc::new(SeaGuestRepository::new(database.clone())),
+            conversations: Arc::new(SeaConversationRepository::new(database.clone())),
+            shapes: Arc::new(SeaShapeRepository::new(database.clone())),
             signer,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -91,6 +95,7 @@ impl Application {
             replies.clone(),
             Arc::new(SeaAuditRecorder::new(database.clone())),
         );
+        let Shaping { personas, projects, prompts, chats } = shaping(&ground, &replies);
         let Auditing { service: audit, trail, diary } = auditing(&ground, &stop);
         let probe = Arc::new(database.clone());
 
@@ -103,8 +108,14 @@ impl Application {
             oauth: Data::new(oauth),
             access: Data::new(access),
             guests: Data::new(GuestService::new(guests, guest_rules(settings))),
+            completions: Data::new(completions),
             conversations: Data::new(conversations),
             messages: Data::new(messages),
+            personas: Data::new(personas),
+            projects: Data::new(projects),
+            prompts: Data::new(prompts),
+            project_chats: Data::new(chats),
+            models: Data::new(ModelService::new(models.clone(), clock.now())),
             replies: Data::new(replies),
             feeds: Data::new(feeds),
             audit: Data::new(audit),

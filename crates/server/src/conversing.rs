@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use repartee_api::JsonEventEncoder;
 use repartee_application::{
+    completions::{CompletionPorts, CompletionRules, CompletionService},
     conversations::ConversationService,
     feeds::{FeedPorts, FeedService},
     messages::MessageService,
@@ -12,7 +13,8 @@ use repartee_application::{
     replies::{ReplyPorts, ReplyRules, ReplyService},
 };
 use repartee_infrastructure::persistence::{
-    SeaConversationRepository, SeaIdempotencyKeys, SeaMessageRepository, SeaTurnRepository,
+    SeaBudgetLedger, SeaConversationRepository, SeaIdempotencyKeys, SeaMessageRepository,
+    SeaShapeRepository, SeaTurnRepository,
 };
 
 use crate::{StartError, accounts::span, ground::Ground, settings::Settings};
@@ -27,6 +29,7 @@ pub(crate) struct Conversing {
     pub(crate) conversations: ConversationService,
     pub(crate) messages: MessageService,
     pub(crate) replies: ReplyService,
+    pub(crate) completions: CompletionService,
     pub(crate) feeds: FeedService,
 }
 
@@ -43,14 +46,16 @@ pub(crate) async fn conversing(
     let messages = Arc::new(SeaMessageRepository::new(database.clone()));
     let turns = Arc::new(SeaTurnRepository::new(database.clone()));
     let keys = Arc::new(SeaIdempotencyKeys::new(database.clone()));
+    let shapes = Arc::new(SeaShapeRepository::new(database.clone()));
     let ports = ReplyPorts {
         conversations: conversations.clone(),
         messages: messages.clone(),
+        shapes: shapes.clone(),
         turns: turns.clone(),
         keys: keys.clone(),
         log,
         encoder: Arc::new(JsonEventEncoder),
-        models,
+        models: models.clone(),
         spawner: ground.spawner(),
         clock: clock.clone(),
         ids: ids.clone(),
@@ -61,6 +66,14 @@ pub(crate) async fn conversing(
         tracing::warn!(settled, "replies that an earlier process left were settled");
     }
     replies.start_upkeep();
+    let completions = CompletionPorts {
+        models,
+        budgets: Arc::new(SeaBudgetLedger::new(database.clone())),
+        replies: replies.clone(),
+        spawner: ground.spawner(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+    };
     Ok(Conversing {
         feeds: FeedService::new(FeedPorts {
             feed: feed.clone(),
@@ -72,13 +85,22 @@ pub(crate) async fn conversing(
             conversations.clone(),
             keys.clone(),
             turns,
+            shapes,
             replies.clone(),
             clock.clone(),
             ids.clone(),
         ),
+        completions: CompletionService::new(completions, completion_rules(settings)),
         messages: MessageService::new(conversations, messages, keys, clock.clone(), ids.clone()),
         replies,
     })
+}
+
+fn completion_rules(settings: &Settings) -> CompletionRules {
+    CompletionRules {
+        most_per_user: settings.limits.concurrent_generations,
+        monthly_token_budget: settings.limits.monthly_token_budget,
+    }
 }
 
 fn reply_rules(settings: &Settings) -> ReplyRules {

@@ -16,6 +16,7 @@ pub mod logging;
 mod models;
 mod serve;
 pub mod settings;
+mod shaping;
 mod signing;
 
 pub use error::StartError;

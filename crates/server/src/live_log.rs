@@ -42,7 +42,10 @@ pub(crate) async fn connect(
     RedisBell::start(redis.clone(), process, rings, move |user| bell.ring(user), spawner, stop);
     Ok(Live {
         log: Arc::new(log),
-        limiter: Some(Arc::new(RedisRateLimiter::new(redis.clone()))),
+        limiter: Some(Arc::new(RedisRateLimiter::new(
+            redis.clone(),
+            RedisRateLimiter::ANSWER_WITHIN,
+        ))),
         cache: Some(Arc::new(redis)),
     })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Events, Feed, Refused, Socket, fail, secrets};
 
 /// No answer takes this long; one that does is a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(2);
 
 const LONGEST_STREAM: Duration = Duration::from_mins(5);
 
@@ -192,5 +192,20 @@ impl Answer {
         assert!(problem["type"].is_string() && problem["title"].is_string(), "{problem}");
         assert!(problem["detail"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
         problem
+    }
+
+    /// The error of the OpenAI-compatible surface, whose shape is checked.
+    ///
+    /// # Panics
+    /// Where it is anything else.
+    #[track_caller]
+    pub fn openai_error(&self, status: u16, kind: &str, code: &str) -> Value {
+        let error = self.expect(status)["error"].take();
+        assert_eq!((&error["type"], &error["code"]), (&kind.into(), &code.into()), "{}", self.what);
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.what);
+        assert!(!self.header("x-request-id").is_empty(), "{}", self.what);
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
+        assert!(error.get("param").is_some(), "{error}");
+        error
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::fail;
 
 /// A server that says nothing for this long is a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// An event as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]

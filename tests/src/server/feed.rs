@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Event, fail};
 
 /// Something always happens within this time, or never.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A feed that is being read. Dropping it closes the connection.
 pub struct Feed {

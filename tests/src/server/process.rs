@@ -20,14 +20,14 @@ use tokio::{
 /// The state of a listener in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
 /// Nothing that a test waits for takes longer; nothing hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Killed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
     log: watch::Receiver<Vec<String>>,
-    _reading: JoinSet<()>,
+    reading: JoinSet<()>,
 }
 
 /// Prepares `repartee` with no other environment than `variables`, in `directory`.
@@ -72,7 +72,7 @@ impl Process {
                 writer.send_modify(|log| log.push(line));
             }
         });
-        Ok(Self { child, log, _reading: reading })
+        Ok(Self { child, log, reading })
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -122,7 +122,9 @@ impl Process {
 
     /// SIGKILL: it gets no chance to tidy up.
     pub(super) async fn kill(&mut self) -> Result<()> {
-        Ok(self.child.kill().await?)
+        self.child.kill().await?;
+        self.log_is_read().await;
+        Ok(())
     }
 
     /// SIGTERM, as an orchestrator sends it.
@@ -134,9 +136,15 @@ impl Process {
     }
 
     pub(super) async fn ended(&mut self) -> Result<ExitStatus> {
-        match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => Ok(status?),
-            Err(_) => bail!("the server doesn't end; its log:\n{}", self.log().join("\n")),
-        }
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else {
+            bail!("the server doesn't end; its log:\n{}", self.log().join("\n"))
+        };
+        self.log_is_read().await;
+        Ok(status?)
+    }
+
+    /// To its last line: who is gone may have left something in the pipe.
+    async fn log_is_read(&mut self) {
+        while self.reading.join_next().await.is_some() {}
     }
 }

@@ -1,13 +1,14 @@
 //! A Redis that a test may stop in the middle of things.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -20,7 +21,7 @@ use super::fail;
 
 /// Where Redis is, unless `REPARTEE_TEST_REDIS` says otherwise.
 const LOCAL: &str = "redis://127.0.0.1:6379";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process of its own on a port of its own; killed when it is dropped.
 #[derive(Debug)]
@@ -32,7 +33,14 @@ pub struct Redis {
 
 impl Redis {
     pub(super) async fn start(directory: &Path) -> Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        match Self::at(free_port()?, directory).await {
+            // Somebody else got the port first.
+            Err(_) => Self::at(free_port()?, directory).await,
+            started => started,
+        }
+    }
+
+    async fn at(port: u16, directory: &Path) -> Result<Self> {
         let redis = Self { port, directory: directory.to_owned(), child: Mutex::new(None) };
         redis.spawn().await?;
         Ok(redis)
@@ -57,7 +65,7 @@ impl Redis {
 
     async fn spawn(&self) -> Result<()> {
         let port = self.port.to_string();
-        let child = Command::new("redis-server")
+        let mut child = Command::new("redis-server")
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .current_dir(&self.directory)
             .stdin(Stdio::null())
@@ -66,14 +74,19 @@ impl Redis {
             .kill_on_drop(true)
             .spawn()
             .context("redis-server has to be installed for the tests that stop it")?;
-        *self.child.lock().await = Some(child);
         let mut ticks = interval(Duration::from_millis(10));
         let ready = async {
-            while self.ping().await.is_err() {
+            loop {
+                ensure!(child.try_wait()?.is_none(), "redis-server ends at once");
+                if self.ping().await.is_ok() {
+                    return Ok(());
+                }
                 ticks.tick().await;
             }
         };
-        timeout(PATIENCE, ready).await.context("redis-server doesn't answer")
+        timeout(PATIENCE, ready).await.context("redis-server doesn't answer")??;
+        *self.child.lock().await = Some(child);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {
@@ -82,6 +95,17 @@ impl Redis {
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).await?;
         if &answer == b"+PONG" { Ok(()) } else { bail!("it answers otherwise") }
+    }
+}
+
+/// Below the range that the kernel gives to clients: none of them gets it while no server listens.
+fn free_port() -> Result<u16> {
+    loop {
+        let random = RandomState::new().build_hasher().finish() % 12_000;
+        let port = 20_000 + u16::try_from(random)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use tokio_tungstenite::{
 use super::{Event, fail};
 
 /// A server that says nothing for this long is a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// An open socket. Dropping it closes the connection without a word.
 pub struct Socket {

@@ -33,6 +33,8 @@ pub(super) struct Question<'a> {
     /// Read only by the models that answer to it.
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,10 +77,18 @@ impl Question<'_> {
         match text {
             Text::Numbered(count) => (0..count).map(|n| format!("tok~{n}~ ")).collect(),
             Text::Accented(count) => (0..count).map(|n| format!("tok~{n}~ż🦀 ")).collect(),
+            Text::Long { count, bytes } => (0..count)
+                .map(|n| format!("{:x<1$} ", format!("tok~{n}~"), bytes.saturating_sub(1)))
+                .collect(),
             Text::Stamped(count) => (0..count).map(stamp::word).collect(),
             Text::LastQuestion => {
                 let messages = self.messages();
                 let last = messages.iter().rfind(|message| message.role == "user");
+                split_words(&last.map(Message::text).unwrap_or_default())
+            }
+            Text::LastResult => {
+                let messages = self.messages();
+                let last = messages.iter().rfind(|message| message.role == "tool");
                 split_words(&last.map(Message::text).unwrap_or_default())
             }
             Text::Roles => {
@@ -98,6 +108,32 @@ impl Question<'_> {
         } else {
             self.whole(plan, size, &prepared)
         }
+    }
+
+    pub(super) fn has_result(&self) -> bool {
+        self.messages().iter().any(|message| message.role == "tool")
+    }
+
+    /// A stream that calls the first tool; without one it calls `nothing`.
+    pub(super) fn tool_call(&self, size: usize) -> Script {
+        let tools: Value =
+            self.tools.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let name = tools[0]["function"]["name"].as_str().unwrap_or("nothing");
+        let plan = Plan::call();
+        let mut prepared = Prepared::new(&self.model, &[], &plan);
+        let mut stream = String::from_utf8_lossy(&prepared.stream).into_owned();
+        for call in [
+            json!({"index": 0, "id": "call_scripted", "type": "function",
+                "function": {"name": name, "arguments": "{\"city\":"}}),
+            json!({"index": 0, "function": {"arguments": " \"Oslo\"}"}}),
+        ] {
+            let choice =
+                json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": null});
+            stream.extend([&*prepared.opening, &choice.to_string(), "]}\n\n"]);
+        }
+        prepared.ends = Arc::new([stream.len()]);
+        prepared.stream = Bytes::from(stream);
+        self.streamed(&plan, size, &prepared)
     }
 
     fn streamed(&self, plan: &Plan, size: usize, prepared: &Prepared) -> Script {

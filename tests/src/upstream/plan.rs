@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// Above this a name is taken for a mistake.
 const MOST_WORDS: usize = 100_000;
+const MOST_BYTES: usize = 10_000_000;
 const USUAL_WORDS: usize = 16;
 const PACE: Duration = Duration::from_millis(1);
 
@@ -24,6 +25,8 @@ pub(super) enum Behaviour {
         retry_after_s: u64,
     },
     Hang,
+    /// Calls the first tool that there is, and tells what comes back.
+    Tools,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +47,16 @@ pub(super) enum Text {
     Numbered(usize),
     /// Numbered words, each with characters of two and of four bytes.
     Accented(usize),
+    /// Numbered words, each filled up to so many bytes.
+    Long {
+        count: usize,
+        bytes: usize,
+    },
     /// Numbered words, each with the time at which it leaves.
     Stamped(usize),
     LastQuestion,
+    /// What a tool answered last.
+    LastResult,
     Roles,
 }
 
@@ -93,13 +103,23 @@ impl Plan {
         Self::words(USUAL_WORDS, Duration::ZERO)
     }
 
+    /// Tells what a tool answered.
+    pub(super) fn result() -> Self {
+        Self { text: Text::LastResult, ..Self::usual() }
+    }
+
+    /// Says nothing, for a tool is called.
+    pub(super) fn call() -> Self {
+        Self { finish_reason: "tool_calls", ..Self::words(0, Duration::ZERO) }
+    }
+
     fn stopped(after: usize, by: Trouble) -> Self {
         Self { ending: Ending::Stopped { after, by }, ..Self::words(USUAL_WORDS.max(after), PACE) }
     }
 
     /// Whether the reply depends on nothing but the name.
     pub(super) fn is_fixed(&self) -> bool {
-        matches!(self.text, Text::Numbered(_) | Text::Accented(_) | Text::Stamped(_))
+        !matches!(self.text, Text::LastQuestion | Text::Roles)
     }
 }
 
@@ -132,6 +152,14 @@ impl Behaviour {
                 let gap = Duration::from_millis(gap.parse().ok()?);
                 Plan { text: Text::Stamped(words(count)?), gap, ..usual }
             }
+            ["long", count, bytes] => {
+                let (count, bytes) = (words(count)?, bytes.parse().ok()?);
+                if count.checked_mul(bytes)? > MOST_BYTES {
+                    return None;
+                }
+                Plan { text: Text::Long { count, bytes }, ..usual }
+            }
+            ["tools"] => return Some(Self::Tools),
             ["hang"] => return Some(Self::Hang),
             [trouble] => Plan::stopped(USUAL_WORDS / 2, Trouble::of(trouble)?),
             [trouble, after] => Plan::stopped(words(after)?, Trouble::of(trouble)?),
@@ -236,6 +264,7 @@ mod tests {
             "mock-1-2-3",
             "mock-cut-x",
             "mock-999999999-0",
+            "mock-long-1000-99999",
         ] {
             assert_eq!(Behaviour::of(name), None, "{name}");
         }

@@ -108,6 +108,13 @@ impl Shared {
             );
         };
         match behaviour {
+            Behaviour::Tools if question.has_result() => {
+                self.reply(&question, &Plan::result(), body.len())
+            }
+            Behaviour::Tools => {
+                let script = question.tool_call(body.len());
+                answer(200, "text/event-stream", Playback::of(script, OpenReply::new(&self.record)))
+            }
             Behaviour::Reply(plan) => self.reply(&question, &plan, body.len()),
             Behaviour::Refuse { status } => refusal(status, (status == 429).then_some(0)),
             Behaviour::RefuseEveryOther { status }

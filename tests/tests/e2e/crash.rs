@@ -176,7 +176,7 @@ async fn a_reader_learns_the_end_of_an_interrupted_reply(setup: Setup) {
     let mut cut_off = Vec::new();
     for count in [60, 3, 1] {
         let conversation = conversation(&ada).await;
-        let body = json!({"content": "Go on", "model": "mock-1000-10"});
+        let body = json!({"content": "Go on", "model": "mock-2000-20"});
         let mut stream = ada.stream(&format!("{conversation}/messages"), &body).await;
         cut_off.push((stream.take(count).await, stream));
     }
@@ -196,7 +196,7 @@ async fn a_reader_learns_the_end_of_an_interrupted_reply(setup: Setup) {
         assert_eq!(end.name, "interrupted");
         assert_eq!(rest.iter().filter(|event| event.is_terminal()).count(), 1);
         let content = end.json()["message"]["content"].clone();
-        assert!(words(1000).starts_with(text(&content)));
+        assert!(words(2000).starts_with(text(&content)));
         ada.get(&format!("{path}/events?last_event_id={}", end.id)).await.expect(204);
     }
 }

@@ -15,7 +15,7 @@ on_both_databases!(
     a_second_signal_tells_every_reader_of_the_interruption,
 );
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 async fn not_ready(server: &Server) {
     eventually("the server wants no more traffic", SOON, async || {
@@ -43,9 +43,9 @@ async fn every_reader_gets_the_end_and_sockets_are_sent_away(setup: Setup) {
     let mut feed = ada.feed("/api/v1/events", None).await;
     let mut writing = socket(&ada).await;
     let mut idle = socket(&ada).await;
-    let mut stream = begin(&ada, &path, "mock-40-50").await;
+    let mut stream = begin(&ada, &path, "mock-40-150").await;
     let mut events = stream.take(3).await;
-    let body = json!({"conversation_id": id_of(&other), "content": "x", "model": "mock-40-50"});
+    let body = json!({"conversation_id": id_of(&other), "content": "x", "model": "mock-40-150"});
     writing.send("send_message", body).await;
     writing.wait_for("message_delta").await;
 

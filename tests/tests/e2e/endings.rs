@@ -72,8 +72,8 @@ async fn assert_one_end(client: &Client, (model, act, name, outcome): (&str, Act
 
 async fn every_subscriber_gets_one_end_however_a_reply_ends(setup: Setup) {
     let setup = setup
-        .with("REPARTEE__REPLIES__FIRST_TOKEN_SECONDS", "1")
-        .with("REPARTEE__REPLIES__IDLE_SECONDS", "1");
+        .with("REPARTEE__REPLIES__FIRST_TOKEN_SECONDS", "3")
+        .with("REPARTEE__REPLIES__IDLE_SECONDS", "3");
     let server: Server = setup.start().await;
     let ada = somebody(&server, "ada").await;
     for end in ENDS {

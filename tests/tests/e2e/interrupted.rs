@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use repartee_tests::server::{Client, Engine, Event, Events, Server, Setup};
-use tokio::sync::mpsc;
+use repartee_tests::server::{Answer, Client, Engine, Event, Events, Server, Setup};
+use reqwest::Method;
+use serde_json::json;
+use tokio::{sync::mpsc, time::interval};
 
 use crate::support::{
     Random, begin, conversation, generation_of, settled, somebody, text, words, written,
@@ -13,6 +15,8 @@ use crate::support::{
 const WORDS: usize = 400;
 /// What kill -9 may cost of an unfinished reply.
 const MOST_LOST: Duration = Duration::from_millis(250);
+/// Between two commits of the test itself.
+const PROBE_EVERY: Duration = Duration::from_millis(20);
 
 /// A stream as far as its reader saw it, and when each event came.
 #[derive(Debug)]
@@ -27,10 +31,18 @@ impl Seen {
         self.events.iter().map(|(event, _)| event.clone()).collect()
     }
 
-    /// The longest time between two events, beyond what the model takes between two words.
-    fn stall(&self) -> Duration {
-        let pauses = self.events.windows(2).map(|two| two[1].1.duration_since(two[0].1));
+    /// The longest time between two events, or the last one and the kill, beyond what the model
+    /// takes between two words.
+    fn stall(&self, killed: Instant) -> Duration {
+        let came = self.events.iter().map(|(_, at)| *at);
+        let is_cut_off = self.is_cut_off().then_some(killed);
+        let next = came.clone().skip(1).chain(is_cut_off);
+        let pauses = came.zip(next).map(|(one, next)| next.saturating_duration_since(one));
         pauses.max().unwrap_or_default().saturating_sub(self.gap)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        !self.events.iter().any(|(event, _)| event.is_terminal())
     }
 
     /// When the first event came whose text isn't in the first `kept` bytes.
@@ -58,13 +70,32 @@ async fn read(
     Seen { conversation, gap, events }
 }
 
-/// Some streams, and kill -9 after so many of their events.
+/// Makes small commits until the server is gone; gives the longest time that one took. What is
+/// written to the disk of a machine that is slow takes longer, and no reader sees it.
+async fn slowest_commit(client: &Client, conversation: &str) -> Duration {
+    let mut ticks = interval(PROBE_EVERY);
+    let mut slowest = Duration::ZERO;
+    for number in 0.. {
+        ticks.tick().await;
+        let title = json!({"title": format!("Probe {number}")});
+        let asked = Instant::now();
+        let answer = Answer::try_to(client.request(Method::PATCH, conversation).json(&title)).await;
+        slowest = slowest.max(asked.elapsed());
+        match answer {
+            Ok(answer) => assert_eq!(answer.status, 200, "{answer:?}"),
+            Err(_) => break,
+        }
+    }
+    slowest
+}
+
+/// Some streams, and kill -9 after so many of their events; with how slow the machine was.
 async fn round(
     server: &mut Server,
     client: &Client,
     streams: u64,
     random: &mut Random,
-) -> (Vec<Seen>, Instant) {
+) -> (Vec<Seen>, Instant, Duration) {
     let (sender, mut came) = mpsc::unbounded_channel();
     let mut readers = Vec::new();
     for _ in 0..streams {
@@ -75,6 +106,7 @@ async fn round(
     }
     drop(sender);
     let count = 1 + random.below(90 * streams);
+    let probed = conversation(client).await;
     let kill = async {
         for _ in 0..count {
             came.recv().await;
@@ -83,11 +115,15 @@ async fn round(
         server.kill().await;
         at
     };
-    tokio::join!(join_all(readers), kill)
+    let commits = slowest_commit(client, &probed);
+    let (seen, killed, slowest) = tokio::join!(join_all(readers), kill, commits);
+    let stall = seen.iter().map(|seen| seen.stall(killed)).max().unwrap_or_default();
+    // A checkpoint may wait for the one before it, which is as slow.
+    (seen, killed, stall + 2 * slowest)
 }
 
 /// What is stored of one of them, and what its reader gets who comes back.
-async fn assert_kept(client: &Client, seen: &Seen, killed: Instant, stall: Duration) {
+async fn assert_kept(client: &Client, seen: &Seen, killed: Instant, slowness: Duration) {
     let stored = settled(client, &seen.conversation).await;
     if seen.events.is_empty() {
         return;
@@ -101,8 +137,8 @@ async fn assert_kept(client: &Client, seen: &Seen, killed: Instant, stall: Durat
     if let Some(came) = seen.first_lost(content.len()) {
         let lost = killed.saturating_duration_since(came);
         assert!(
-            lost <= MOST_LOST + stall,
-            "{lost:?} are lost, and nothing stalled for more than {stall:?}"
+            lost <= MOST_LOST + slowness,
+            "{lost:?} are lost, and nothing stalled for more than {slowness:?}"
         );
     }
 
@@ -140,15 +176,13 @@ async fn what_was_written_is_kept(engine: Engine, rounds: u64, streams: u64) {
     let mut interrupted = 0;
     for _ in 0..rounds {
         let client = server.client().with_token(&token);
-        let (seen, killed) = round(&mut server, &client, streams, &mut random).await;
+        let (seen, killed, slowness) = round(&mut server, &client, streams, &mut random).await;
         server.restart().await;
         let client = server.client().with_token(&token);
-        let stall = seen.iter().map(Seen::stall).max().unwrap_or_default();
         for seen in &seen {
-            assert_kept(&client, seen, killed, stall).await;
+            assert_kept(&client, seen, killed, slowness).await;
         }
-        let is_cut_off = |seen: &&Seen| !seen.events.iter().any(|(event, _)| event.is_terminal());
-        interrupted += seen.iter().filter(is_cut_off).count() as u64;
+        interrupted += seen.iter().filter(|seen| seen.is_cut_off()).count() as u64;
     }
     assert!(interrupted * 2 > rounds * streams, "only {interrupted} were cut off");
 }

@@ -3,7 +3,6 @@
 use futures::future::join_all;
 use repartee_tests::server::{Answer, Client, Engine, Event, Events, Setup};
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use crate::support::{
     ask, assert_whole, begin, conversation, generation_of, messages, on_both_databases,
@@ -87,30 +86,18 @@ async fn the_limit_counts_replies_at_every_replica(setup: Setup) {
     assert_three_begin(&[ada, elsewhere]).await;
 }
 
-/// Reads a reply to its end, and tells when its first word comes.
-async fn read(name: usize, mut stream: Events, words: mpsc::UnboundedSender<usize>) -> Vec<Event> {
-    let mut events = Vec::new();
-    while let Some(event) = stream.try_next().await.unwrap() {
-        if event.name == "delta" && events.iter().all(|event: &Event| event.name != "delta") {
-            words.send(name).unwrap();
-        }
-        events.push(event);
-    }
-    events
-}
-
 #[tokio::test]
 async fn what_is_too_much_in_all_waits_its_turn_and_users_take_turns() {
     let setup = Setup::on(Engine::Sqlite).with(PER_USER, "10").with(IN_ALL, "1");
     let server = setup.start().await;
     let (ada, grace) = (somebody(&server, "ada").await, somebody(&server, "grace").await);
-    let (sender, mut first_words) = mpsc::unbounded_channel();
     let mut replies = Vec::new();
     let mut first = None;
     // Ada asks five times before Grace asks twice.
     for (name, client) in [&ada, &ada, &ada, &ada, &ada, &grace, &grace].into_iter().enumerate() {
         let model = if name == 0 { "mock-hang" } else { "mock-3-5" };
-        let mut stream = begin(client, &conversation(client).await, model).await;
+        let model = format!("{model}:{name}");
+        let mut stream = begin(client, &conversation(client).await, &model).await;
         let start = stream.next().await;
         assert_eq!(start.name, "start", "at once, however long it has to wait");
         if name == 0 {
@@ -126,23 +113,23 @@ async fn what_is_too_much_in_all_waits_its_turn_and_users_take_turns() {
         }
         let state = client.get(&generation_of(&start)).await.expect(200)["state"].clone();
         assert_eq!(state, "queued");
-        replies.push(tokio::task::JoinSet::from_iter([read(name, stream, sender.clone())]));
+        replies.push(stream);
     }
     assert_eq!(server.upstream().stats().requests, 1, "nobody else's turn yet");
     let (start, stream) = first.unwrap();
     cancelled(&ada, &start).await;
     assert_eq!(stream.rest().await.last().unwrap().name, "cancelled");
 
-    let mut order = Vec::new();
-    while order.len() < 6 {
-        order.push(first_words.recv().await.unwrap());
-    }
-    for reply in replies {
-        let events = reply.join_all().await.remove(0);
+    for events in join_all(replies.into_iter().map(Events::rest)).await {
         assert_eq!(events.last().unwrap().name, "done");
         assert_eq!(events.iter().filter(|event| event.is_terminal()).count(), 1);
     }
-    let place = |name: usize| order.iter().position(|other| *other == name).unwrap();
+    let asked = server.upstream().requests();
+    let order: Vec<_> =
+        asked.iter().filter_map(|request| request.model().split_once(':')).collect();
+    assert_eq!(order.len(), 7, "{order:?}");
+    let place =
+        |name: usize| order.iter().position(|(_, other)| *other == name.to_string()).unwrap();
     assert!(place(5) < place(3), "Grace's first before Ada's fourth: {order:?}");
     assert!(place(6) < place(4), "Grace's second before Ada's last: {order:?}");
     // One may have been asked for before the upstream noticed that the one before was over.
@@ -155,6 +142,7 @@ async fn a_reply_that_waits_is_cancelled_without_asking_anybody() {
     let ada = somebody(&server, "ada").await;
     let mut first = begin(&ada, &conversation(&ada).await, "mock-hang").await;
     let running = first.next().await;
+    assert!(server.upstream().reaches(|stats| stats.open == 1).await);
     let waiting = conversation(&ada).await;
     let mut stream = begin(&ada, &waiting, "mock-4-0").await;
     let mut events = stream.take(2).await;

@@ -11,7 +11,7 @@ use crate::support::{
     on_replicas, socket, somebody, text, words, written,
 };
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 on_replicas!(a_replica_that_dies_is_settled_by_another);
 
@@ -44,7 +44,11 @@ async fn a_replica_that_dies_is_settled_by_another(setup: Setup) {
     let resume = json!({"generation_id": told[0].json()["generation_id"], "after": 0});
     socket.send("resume", resume).await;
     told.extend(stream.take(60).await);
-    let mut read = reader.take(30).await;
+    // As soon as others have what was told here, it is safe.
+    let mut read = Vec::new();
+    while !written(&read).starts_with(&written(&told)) {
+        read.push(reader.next().await);
+    }
 
     writer.kill().await;
 
@@ -63,11 +67,8 @@ async fn a_replica_that_dies_is_settled_by_another(setup: Setup) {
     assert_eq!(kept, written(&whole));
     assert!(words(2000).starts_with(kept));
     assert_eq!(stored[1]["is_usage_estimated"], true);
-    // What was told elsewhere is in the log; so is what was told by the dead one, but for what was
-    // on its way: a tenth of a second with Redis, a quarter without it.
+    // What was told elsewhere is in the log, and all of it is kept.
     assert!(kept.starts_with(&written(&read)) && read.last().unwrap().is_terminal(), "{kept}");
-    let missing = written(&told).len().saturating_sub(kept.len());
-    assert!(missing <= 15 * "tok~999~ ".len(), "{missing} bytes are lost");
     assert_eq!(read.iter().filter(|event| event.is_terminal()).count(), 1);
     let frames = timeout(SETTLED_WITHIN, socket.rest_of_reply()).await.expect("no end comes");
     assert_eq!(frames.last().unwrap().kind, "message_interrupted");
@@ -136,16 +137,20 @@ async fn a_redis_that_goes_and_comes_back_costs_nobody_an_event() {
 #[tokio::test]
 async fn health_tells_of_redis_and_is_not_ill_without_it() {
     let server = Setup::on(Engine::Postgres).with_own_redis().start().await;
-    let cache = async |wanted: &str| {
-        let health = server.client().get("/health").await.expect(200);
-        assert_eq!(health["status"], "healthy");
-        health["cache"] == wanted
+    // Each part has a second to answer: where the machine is slow, it is asked again.
+    let healthy_and = async |cache: &str| {
+        let is_so = async || {
+            let health = server.client().get("/health").await;
+            let told = health.json();
+            health.status == 200 && told["status"] == "healthy" && told["cache"] == cache
+        };
+        eventually(&format!("healthy, and Redis is {cache}"), SOON, is_so).await;
     };
-    assert!(cache("connected").await);
+    healthy_and("connected").await;
     server.site.redis().stop().await;
-    eventually("Redis is missed", SOON, async || cache("unavailable").await).await;
+    healthy_and("unavailable").await;
     server.site.redis().start_again().await;
-    eventually("Redis is found again", SOON, async || cache("connected").await).await;
+    healthy_and("connected").await;
 }
 
 #[tokio::test]

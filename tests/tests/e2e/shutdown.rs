@@ -24,7 +24,7 @@ async fn not_ready(client: &Client) {
             ticks.tick().await;
         }
     };
-    timeout(Duration::from_secs(5), wait).await.expect("the server is still ready");
+    timeout(Duration::from_secs(30), wait).await.expect("the server is still ready");
 }
 
 /// Ends the process well, and looks at what is stored with another one.
@@ -39,7 +39,7 @@ async fn a_reply_is_finished_before_the_server_stops(setup: Setup) {
     let ada = somebody(&server, "ada").await;
     let conversation = conversation(&ada).await;
     let path = format!("{conversation}/messages");
-    let body = json!({"content": "Slowly", "model": "mock-40-50"});
+    let body = json!({"content": "Slowly", "model": "mock-40-150"});
     let mut stream = ada.stream(&path, &body).await;
     let mut events = stream.take(4).await;
 

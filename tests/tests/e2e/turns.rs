@@ -4,6 +4,7 @@ mod cancel;
 mod disconnect;
 mod event_source;
 mod failures;
+mod feedback;
 mod framing;
 mod prompt;
 mod refusals;

@@ -41,7 +41,7 @@ async fn reply(client: &Client, model: &str, cancel_after: Option<usize>) -> Val
 }
 
 async fn usage_is_settled_on_every_path(setup: Setup) {
-    let setup = setup.with("REPARTEE__REPLIES__IDLE_SECONDS", "1");
+    let setup = setup.with("REPARTEE__REPLIES__IDLE_SECONDS", "3");
     let server = setup.start().await;
     let ada = somebody(&server, "ada").await;
     // A word that the upstream counts is one token; an estimate has several for each.

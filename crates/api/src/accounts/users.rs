@@ -27,6 +27,7 @@ use crate::{
     edge::{entity_tag, if_match},
     idempotency::idempotency_key,
     problem::Problem,
+    query,
 };
 
 /// Characters of a name to look for.
@@ -194,18 +195,10 @@ fn answer(user: User) -> HttpResponse {
 
 impl FilterQuery {
     fn parse(self) -> Result<UserFilter, ApiError> {
-        let is_active = match self.is_active.as_deref() {
-            None | Some("") => None,
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            Some(_) => {
-                return Err(ApiError::invalid("is_active", "invalid", "must be true or false"));
-            }
-        };
         let wanted = self.role.filter(|text| !text.is_empty());
         Ok(UserFilter {
             role: wanted.map(|text| role(&text)).transpose()?,
-            is_active,
+            is_active: query::flag("is_active", self.is_active.as_deref())?,
             prefix: prefix(self.q)?,
         })
     }

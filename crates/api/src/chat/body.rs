@@ -4,7 +4,7 @@ use repartee_application::{
     ports::{LoggedEvent, PortError},
     replies::NewMessage,
 };
-use repartee_domain::conversations::ConversationChanges;
+use repartee_domain::{PersonaId, conversations::ConversationChanges};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -19,7 +19,8 @@ pub(crate) struct ChatBody {
     pub(crate) session_id: Option<String>,
     #[schema(min_length = 1, max_length = 100_000)]
     pub(crate) message: String,
-    pub(crate) persona_id: Option<i64>,
+    /// An active persona, for this message and those that follow.
+    persona_id: Option<i64>,
     /// Instructions for the model, beside the operator's: where a conversation begins.
     pub(crate) system_message: Option<String>,
 }
@@ -32,6 +33,7 @@ pub(crate) struct ChatReplyBody {
     message_id: Uuid,
     #[schema(example = "Green tea.")]
     reply: String,
+    /// The conversation's.
     persona_id: Option<i64>,
     /// Of prompt and reply.
     #[schema(example = 85)]
@@ -40,24 +42,24 @@ pub(crate) struct ChatReplyBody {
 
 /// What a reply's last event says.
 #[derive(Deserialize)]
-pub(super) struct Ended {
-    pub(super) message: EndedMessage,
-    pub(super) usage: EndedUsage,
+pub(crate) struct Ended {
+    pub(crate) message: EndedMessage,
+    pub(crate) usage: EndedUsage,
 }
 
 #[derive(Deserialize)]
-pub(super) struct EndedMessage {
-    pub(super) id: Uuid,
-    pub(super) content: String,
+pub(crate) struct EndedMessage {
+    pub(crate) id: Uuid,
+    pub(crate) content: String,
 }
 
 #[derive(Deserialize)]
-pub(super) struct EndedUsage {
-    pub(super) total_tokens: u32,
+pub(crate) struct EndedUsage {
+    pub(crate) total_tokens: u32,
 }
 
 impl Ended {
-    pub(super) fn read(end: &LoggedEvent) -> Result<Self, ApiError> {
+    pub(crate) fn read(end: &LoggedEvent) -> Result<Self, ApiError> {
         let read = serde_json::from_slice(&end.data);
         Ok(read.map_err(|error| PortError::Corrupt(error.into()))?)
     }
@@ -68,6 +70,7 @@ impl ChatBody {
     pub(crate) fn parts(self) -> Result<(Option<Uuid>, ConversationChanges, NewMessage), ApiError> {
         let about = ConversationChanges {
             system_message: Some(self.system_message),
+            persona: self.persona_id.map(|id| Some(PersonaId::new(id))),
             ..ConversationChanges::default()
         };
         let message = NewMessage { content: self.message, ..NewMessage::default() };

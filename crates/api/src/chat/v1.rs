@@ -9,12 +9,12 @@ use repartee_application::{
     ports::ConversationReference,
     replies::{NewMessage, ReplyService},
 };
-use repartee_domain::conversations::ConversationChanges;
+use repartee_domain::{PersonaId, conversations::ConversationChanges};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{as_called_here, body::Ended};
+use super::{Ended, as_called_here};
 use crate::{
     ApiError, auth::Caller, body::JsonBody, conversations::reference, idempotency::idempotency_key,
     messages::end_of, problem::Problem,
@@ -27,6 +27,8 @@ pub(crate) struct SendBody {
     message: String,
     /// Its id or code. Left out: a conversation begins, and the answer has its id.
     conversation_id: Option<String>,
+    /// An active persona, where a conversation begins.
+    persona_id: Option<i64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +56,7 @@ pub(crate) struct SourceBody {
 
 /// Sends a message and waits for the whole reply.
 #[utoipa::path(
-    post, path = "/api/v1/chat/send", tag = "family C",
+    post, path = "/api/v1/chat/send", tag = "Family C: conversations in one request",
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request: repeated with the same body within 24 hours it answers as the first does, and nothing is sent twice")),
     request_body = SendBody,
     responses(
@@ -83,7 +85,8 @@ pub(crate) async fn send(
     let conversation: ConversationReference = if let Some(named) = &body.conversation_id {
         reference(named)?
     } else {
-        let about = ConversationChanges::default();
+        let persona = Some(body.persona_id.map(PersonaId::new));
+        let about = ConversationChanges { persona, ..ConversationChanges::default() };
         let begun = conversations.open(&actor, None, about, &message, key.as_ref()).await;
         begun.map_err(as_called_here)?.id.into()
     };

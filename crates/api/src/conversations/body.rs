@@ -1,8 +1,11 @@
 //! What a conversation looks like on the wire.
 
 use chrono::{DateTime, Utc};
-use repartee_domain::conversations::{
-    Conversation, ConversationChanges, ConversationStatus, ConversationStatusName,
+use repartee_domain::{
+    PersonaId, ProjectId,
+    conversations::{
+        Conversation, ConversationChanges, ConversationStatus, ConversationStatusName,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -21,6 +24,10 @@ pub(crate) struct NewConversationBody {
     title: Option<String>,
     /// Instructions for the model, beside the operator's.
     system_message: Option<String>,
+    /// An active persona, whose instructions go before.
+    persona_id: Option<i64>,
+    /// A project that one is a member of: its active prompts come after the persona's.
+    project_id: Option<i64>,
     /// The model that replies, where a message names none.
     model: Option<String>,
     /// An object of the client's own.
@@ -37,6 +44,12 @@ pub(crate) struct ChangeConversationBody {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     system_message: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<i64>)]
+    persona_id: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<i64>)]
+    project_id: Option<Option<i64>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     model: Option<Option<String>>,
@@ -56,6 +69,8 @@ pub(crate) struct ConversationBody {
     /// `active`, `ended` or `archived`.
     status: &'static str,
     system_message: Option<String>,
+    persona_id: Option<i64>,
+    project_id: Option<i64>,
     model: Option<String>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
@@ -78,6 +93,8 @@ impl TryFrom<NewConversationBody> for ConversationChanges {
             system_message: Some(body.system_message),
             model: Some(body.model),
             metadata: Some(metadata_text(body.metadata)?),
+            persona: Some(body.persona_id.map(PersonaId::new)),
+            project: Some(body.project_id.map(ProjectId::new)),
             status: None,
         })
     }
@@ -93,6 +110,8 @@ impl TryFrom<ChangeConversationBody> for ConversationChanges {
             system_message: body.system_message,
             model: body.model,
             metadata: body.metadata.map(metadata_text).transpose()?,
+            persona: body.persona_id.map(|id| id.map(PersonaId::new)),
+            project: body.project_id.map(|id| id.map(ProjectId::new)),
             status: status
                 .map_err(|error| ApiError::invalid("status", "invalid", error.to_string()))?,
         })
@@ -112,6 +131,8 @@ impl From<Conversation> for ConversationBody {
             title: subject.title,
             status: conversation.status.name().as_str(),
             system_message: subject.system_message,
+            persona_id: subject.shape.persona.map(PersonaId::get),
+            project_id: subject.shape.project.map(ProjectId::get),
             model: subject.model,
             metadata: subject.metadata.and_then(|json| RawValue::from_string(json).ok()),
             last_message_at: conversation.last_message_at,

@@ -4,12 +4,13 @@ use actix_web::http::Method;
 use utoipa::{
     Modify,
     openapi::{
-        Content, Header, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+        Header, Object, OpenApi, RefOr, Response, ResponseBuilder,
         path::{Operation, PathItem},
         schema::Type,
     },
 };
 
+use super::refusals::error_schema;
 use crate::limits::{NAMES, class_of};
 
 const TOO_MANY: &str = "429";
@@ -22,7 +23,7 @@ impl Modify for RateLimits {
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
                 if class_of(&method, Some(path)).is_some() {
-                    tell(operation);
+                    tell(path, operation);
                 }
             }
         }
@@ -40,7 +41,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn tell(operation: &mut Operation) {
+fn tell(path: &str, operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     match responses.get_mut(TOO_MANY) {
         Some(RefOr::T(response)) => {
@@ -48,7 +49,7 @@ fn tell(operation: &mut Operation) {
         }
         Some(RefOr::Ref(_)) => {}
         None => {
-            responses.insert(TOO_MANY.to_owned(), RefOr::T(rate_limited()));
+            responses.insert(TOO_MANY.to_owned(), RefOr::T(rate_limited(path)));
         }
     }
     if let Some(RefOr::T(response)) = responses.get_mut(TOO_MANY) {
@@ -61,12 +62,9 @@ fn tell(operation: &mut Operation) {
     }
 }
 
-fn rate_limited() -> Response {
-    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-    ResponseBuilder::new()
-        .description(RATE_LIMITED)
-        .content("application/problem+json", problem)
-        .build()
+fn rate_limited(path: &str) -> Response {
+    let (media_type, content) = error_schema(path);
+    ResponseBuilder::new().description(RATE_LIMITED).content(media_type, content).build()
 }
 
 fn header(kind: Type, description: &str) -> RefOr<Header> {

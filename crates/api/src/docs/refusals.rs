@@ -9,6 +9,8 @@ use utoipa::{
     },
 };
 
+use crate::openai;
+
 const REFUSALS: [(&str, &str); 4] = [
     ("400", "`malformed_json` or `body_incomplete`"),
     ("413", "`body_too_large`"),
@@ -21,28 +23,39 @@ pub(super) struct Refusals;
 
 impl Modify for Refusals {
     fn modify(&self, document: &mut OpenApi) {
-        for item in document.paths.paths.values_mut() {
+        for (path, item) in &mut document.paths.paths {
             let PathItem { get, put, post, delete, patch, .. } = item;
             for operation in [get, put, post, delete, patch].into_iter().flatten() {
                 if operation.request_body.is_some() {
-                    add(operation);
+                    add(path, operation);
                 }
             }
         }
     }
 }
 
-fn add(operation: &mut Operation) {
+fn add(path: &str, operation: &mut Operation) {
     for (status, description) in REFUSALS {
+        // OpenAI's surface has no 422: what is invalid is 400 as well.
+        if openai::is_of(path) && status == "422" {
+            continue;
+        }
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(refusal(path, description)));
     }
 }
 
-fn problem(description: &str) -> Response {
-    let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .build()
+fn refusal(path: &str, description: &str) -> Response {
+    let (media_type, content) = error_schema(path);
+    ResponseBuilder::new().description(description).content(media_type, content).build()
+}
+
+/// How errors are put there.
+pub(super) fn error_schema(path: &str) -> (&'static str, Content) {
+    let (media_type, name) = if openai::is_of(path) {
+        ("application/json", "OpenAiErrorBody")
+    } else {
+        ("application/problem+json", "Problem")
+    };
+    (media_type, Content::new(Some(Ref::from_schema_name(name))))
 }

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use repartee_application::replies::NewMessage;
-use repartee_domain::{messages::Message, replies::Usage};
+use repartee_domain::{
+    messages::{Feedback, Message},
+    replies::Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -48,6 +51,21 @@ pub(crate) struct MessageBody<'a> {
     updated_at: DateTime<Utc>,
     #[serde(flatten)]
     writing: Option<WritingBody<'a>>,
+    /// What you think of a reply, once you said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    feedback: Option<FeedbackBody<'a>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FeedbackBody<'a> {
+    /// `up` or `down`.
+    #[schema(example = "up")]
+    rating: &'static str,
+    #[schema(example = "Just what I needed")]
+    comment: Option<&'a str>,
+    #[serde(serialize_with = "rfc3339")]
+    updated_at: DateTime<Utc>,
 }
 
 /// How a reply came about. Only replies have these fields.
@@ -141,6 +159,17 @@ impl<'a> From<&'a Message> for MessageBody<'a> {
             created_at: message.created_at,
             updated_at: message.updated_at,
             writing,
+            feedback: message.feedback.as_ref().map(FeedbackBody::from),
+        }
+    }
+}
+
+impl<'a> From<&'a Feedback> for FeedbackBody<'a> {
+    fn from(feedback: &'a Feedback) -> Self {
+        Self {
+            rating: feedback.rating.as_str(),
+            comment: feedback.comment.as_deref(),
+            updated_at: feedback.at,
         }
     }
 }

@@ -87,7 +87,6 @@ impl Asker {
     }
 
     async fn begin_chat(&self, body: ChatBody, last: Option<Uuid>) -> Result<Answer, ApiError> {
-        let persona = body.persona_id;
         let (session, about, message) = body.parts()?;
         self.admit().await?;
         let place = Place {
@@ -96,7 +95,7 @@ impl Asker {
             replies: &self.services.replies,
         };
         let session = session.or(last);
-        let Chatting { session, begun } =
+        let Chatting { session, persona, begun } =
             place.chat(&self.actor, session, about, message, None).await?;
         Ok(Answer::Chatting { session, persona, begun: Box::new(begun) })
     }

@@ -40,6 +40,8 @@ async fn a_conversation_has_its_entity_tag() {
         "a": 1
       },
       "model": null,
+      "persona_id": null,
+      "project_id": null,
       "status": "active",
       "system_message": null,
       "title": "Tea",

@@ -16,8 +16,10 @@ use repartee_application::{
     ports::{
         MockApiKeyRepository, MockAuditLog, MockAuditRecorder, MockConversationRepository,
         MockFeedLog, MockGenerationLog, MockGuestRepository, MockIdempotencyKeys,
-        MockLoginFailureRepository, MockMessageRepository, MockPasswordHasher, MockRateLimiter,
-        MockTicketRepository, MockTurnRepository, MockUserDirectory, MockUserRepository,
+        MockLoginFailureRepository, MockMessageRepository, MockPasswordHasher,
+        MockPersonaRepository, MockProjectRepository, MockPromptRepository, MockRateLimiter,
+        MockShapeRepository, MockTicketRepository, MockTurnRepository, MockUserDirectory,
+        MockUserRepository,
     },
 };
 use repartee_domain::{
@@ -44,6 +46,10 @@ pub(crate) struct Fixture {
     pub(crate) api_keys: MockApiKeyRepository,
     pub(crate) conversations: MockConversationRepository,
     pub(crate) messages: MockMessageRepository,
+    pub(crate) personas: MockPersonaRepository,
+    pub(crate) projects: MockProjectRepository,
+    pub(crate) prompts: MockPromptRepository,
+    pub(crate) shapes: MockShapeRepository,
     pub(crate) turns: MockTurnRepository,
     pub(crate) keys: MockIdempotencyKeys,
     pub(crate) feed: MockFeedLog,

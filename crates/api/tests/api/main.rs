@@ -11,6 +11,8 @@ mod golden;
 mod idempotency;
 mod limits;
 mod oauth;
+mod personas;
 mod problems;
+mod projects;
 mod sockets;
 mod streams;

@@ -168,15 +168,18 @@ async fn a_token_may_stand_in_the_query() {
 #[actix_web::test]
 async fn a_conversation_is_started_and_ended() {
     let mut fixture = fixture();
+    fixture.shapes.expect_choosable().returning(|_, asked| Ok(asked));
     fixture.conversations.expect_insert().once().returning(|_, _| Ok(None));
     fixture.conversations.expect_find().returning(|_, _| Ok(Some(conversation())));
     fixture.conversations.expect_save().once().returning(|saved, _| Ok(saved));
+    fixture.shapes.expect_choosable().once().returning(|_, asked| Ok(asked));
     let mut client = Client::open(fixture, &mine()).await;
 
     client.say(json!({"type": "start_conversation", "data": {"title": "Tea", "persona_id": 1}}));
     let started = client.hear_json().await;
     assert_eq!(started["type"], "conversation_started");
     assert_eq!(started["data"]["conversation"]["title"], "Tea");
+    assert_eq!(started["data"]["conversation"]["persona_id"], 1);
 
     client.say(
         json!({"type": "end_conversation", "data": {"conversation_id": CONVERSATION.to_string()}}),

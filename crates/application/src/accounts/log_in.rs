@@ -1,5 +1,6 @@
 //! Proving who one is, with a password.
 
+use chrono::TimeDelta;
 use repartee_domain::{
     UserId,
     accounts::{Email, PasswordPolicy, User, Username},
@@ -36,6 +37,16 @@ impl AccountService {
     /// Signs somebody in. Costs one hashing and answers alike, whether the name is unknown, the
     /// password wrong or empty, or the user deactivated.
     pub async fn log_in(&self, log_in: LogIn, origin: &Origin) -> Result<SignedIn, AppError> {
+        self.log_in_for(log_in, self.rules.access, origin).await
+    }
+
+    /// As [`AccountService::log_in`]; the access token is good for `access`.
+    pub async fn log_in_for(
+        &self,
+        log_in: LogIn,
+        access: TimeDelta,
+        origin: &Origin,
+    ) -> Result<SignedIn, AppError> {
         let attempt = self.ports.throttle.enter(&log_in.name).await?;
         for _ in 0..PROOFS {
             let (user, proof) = match self.prove(&log_in).await? {
@@ -45,7 +56,7 @@ impl AccountService {
                     return Err(AppError::WrongCredentials);
                 }
             };
-            match self.sign_in(user, proof, origin).await {
+            match self.sign_in(user, proof, access, origin).await {
                 Ok(signed_in) => {
                     attempt.succeeded().await?;
                     return Ok(signed_in);
@@ -61,11 +72,12 @@ impl AccountService {
         &self,
         user: User,
         proof: PasswordHash,
+        access: TimeDelta,
         origin: &Origin,
     ) -> Result<SignedIn, AppError> {
         let now = self.ports.clock.now();
         let (session, refresh) = self.open_session(user.id, origin, now);
-        let tokens = self.token_pair(&session, refresh, now)?;
+        let tokens = self.token_pair(&session, refresh, access, now)?;
         let entry = origin.entry(AuditActor::User(user.id), Action::LoggedIn, now);
         let entry = entry.on("login_session", session.id);
         self.ports.sessions.open(session, proof, entry).await?;
@@ -107,7 +119,6 @@ fn parse_name(name: &str) -> Option<LoginName> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use mockall::predicate::eq;
 
     use super::*;

@@ -55,7 +55,7 @@ impl AccountService {
             self.rules.session,
             now,
         );
-        let tokens = self.token_pair(&next, refresh, now)?;
+        let tokens = self.token_pair(&next, refresh, self.rules.access, now)?;
         let entry = origin.entry(AuditActor::User(session.user), Action::TokenMade, now);
         let entry = entry.on("login_session", session.id);
         match self.ports.sessions.rotate(session.token, next, entry).await {

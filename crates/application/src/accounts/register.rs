@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use chrono::TimeDelta;
 use repartee_domain::{
     FieldError, UserId, Version,
     accounts::{Email, Profile, ProfileChanges, Role, User},
@@ -36,6 +37,16 @@ impl AccountService {
         account: NewAccount,
         origin: &Origin,
     ) -> Result<Registered, AppError> {
+        self.register_for(account, self.rules.access, origin).await
+    }
+
+    /// As [`AccountService::register`]; the access token is good for `access`.
+    pub async fn register_for(
+        &self,
+        account: NewAccount,
+        access: TimeDelta,
+        origin: &Origin,
+    ) -> Result<Registered, AppError> {
         if !self.rules.is_registration_open {
             return Err(AppError::RegistrationClosed);
         }
@@ -50,7 +61,7 @@ impl AccountService {
         }
         let user = User { last_login_at: Some(now), ..user };
         let (session, refresh) = self.open_session(user.id, origin, now);
-        let tokens = self.token_pair(&session, refresh, now)?;
+        let tokens = self.token_pair(&session, refresh, access, now)?;
         let registered = self.ports.users.register(&user, &password, Some(session), entry).await;
         registered.map_err(taken)?;
         self.ports.letters.verify(&user);

@@ -7,7 +7,7 @@ use repartee_domain::{
     },
 };
 
-use super::ConversationService;
+use super::{ConversationService, check_shape};
 use crate::{
     Actor, AppError, Permission,
     ports::{ChangeKind, ConversationReference, PortError},
@@ -29,10 +29,11 @@ impl ConversationService {
             return Err(AppError::VersionMismatch);
         }
         let now = self.clock.now();
-        let before = conversation.status;
+        let (before, shape) = (conversation.status, conversation.subject.shape);
         if !conversation.change(changes, now).map_err(AppError::Invalid)? {
             return Ok(conversation);
         }
+        check_shape(&*self.shapes, actor.user, conversation.subject.shape.since(shape)).await?;
         let is_archived = |status| status == ConversationStatus::Archived;
         let told = if is_archived(conversation.status) && !is_archived(before) {
             ChangeKind::ConversationArchived
@@ -90,7 +91,9 @@ mod tests {
 
     use chrono::{DateTime, Utc};
     use repartee_domain::{
-        ConversationId, LoginSessionId, UserId, accounts::Role, conversations::Subject,
+        ConversationId, LoginSessionId, PersonaId, ProjectId, UserId,
+        accounts::Role,
+        conversations::{Shape, Subject},
     };
     use uuid::Uuid;
 
@@ -99,7 +102,7 @@ mod tests {
         Credential, Origin,
         ports::{
             MockClock, MockConversationRepository, MockIdGenerator, MockIdempotencyKeys,
-            MockTurnRepository,
+            MockShapeRepository, MockTurnRepository,
         },
         replies::fixture::Fixture,
     };
@@ -132,6 +135,19 @@ mod tests {
         repository
     }
 
+    /// In which persona 4 and project 4 alone can be chosen.
+    fn shapes() -> MockShapeRepository {
+        let mut shapes = MockShapeRepository::new();
+        shapes.expect_choosable().returning(|user, asked| {
+            assert_eq!(user, ACTOR.user);
+            Ok(Shape {
+                persona: asked.persona.filter(|id| id.get() == 4),
+                project: asked.project.filter(|id| id.get() == 4),
+            })
+        });
+        shapes
+    }
+
     fn service(repository: MockConversationRepository) -> ConversationService {
         let mut clock = MockClock::new();
         clock.expect_now().return_const(NOW);
@@ -139,6 +155,7 @@ mod tests {
             Arc::new(repository),
             Arc::new(MockIdempotencyKeys::new()),
             Arc::new(MockTurnRepository::new()),
+            Arc::new(shapes()),
             Fixture::answering([]).service,
             Arc::new(clock),
             Arc::new(MockIdGenerator::new()),
@@ -158,6 +175,32 @@ mod tests {
             .returning(|saved, _| Ok(saved));
 
         service(repository).change(&ACTOR, ID.into(), archive(), None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_can_be_chosen_is_saved_and_nothing_else() {
+        let choose = |id| ConversationChanges {
+            persona: Some(Some(PersonaId::new(id))),
+            project: Some(Some(ProjectId::new(id))),
+            ..ConversationChanges::default()
+        };
+        let mut repository = holding();
+        repository
+            .expect_save()
+            .withf(|saved, _| {
+                saved.subject.shape.persona == Some(PersonaId::new(4))
+                    && saved.subject.shape.project == Some(ProjectId::new(4))
+            })
+            .once()
+            .returning(|saved, _| Ok(saved));
+        let service = service(repository);
+
+        service.change(&ACTOR, ID.into(), choose(4), None).await.unwrap();
+        let refused = service.change(&ACTOR, ID.into(), choose(5), None).await.unwrap_err();
+
+        let AppError::Invalid(errors) = refused else { panic!("{refused}") };
+        let errors: Vec<_> = errors.iter().map(|error| (error.field, error.code)).collect();
+        assert_eq!(errors, [("persona_id", "unknown"), ("project_id", "unknown")]);
     }
 
     #[tokio::test]

@@ -1,8 +1,13 @@
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use repartee_domain::{PersonaId, ProjectId, conversations::Shape};
+
 use super::*;
 use crate::{
-    ports::{MockClock, MockGuestRepository, MockIdGenerator, MockTokenSigner},
+    ports::{
+        MockClock, MockConversationRepository, MockGuestRepository, MockIdGenerator,
+        MockShapeRepository, MockTokenSigner,
+    },
     replies::fixture::START,
 };
 
@@ -10,6 +15,18 @@ const SESSION: Uuid = Uuid::from_u128(0x3f1f_0c5e_9f5d_4d4e_8a3e_0a2b_6c7d_8e9f)
 const OWNER: UserId = UserId::from_uuid(Uuid::from_u128(50));
 
 fn service(guests: MockGuestRepository) -> GuestService {
+    service_saving(guests, MockConversationRepository::new())
+}
+
+/// In which any persona but 9 can be chosen.
+fn service_saving(
+    guests: MockGuestRepository,
+    conversations: MockConversationRepository,
+) -> GuestService {
+    let mut shapes = MockShapeRepository::new();
+    shapes.expect_choosable().returning(|_, asked| {
+        Ok(Shape { persona: asked.persona.filter(|id| id.get() != 9), project: None })
+    });
     let mut signer = MockTokenSigner::new();
     signer.expect_hash_secret().returning(|secret| {
         let mut hash = [0; 32];
@@ -24,6 +41,8 @@ fn service(guests: MockGuestRepository) -> GuestService {
     ids.expect_random().return_const([7; 32]);
     let ports = GuestPorts {
         guests: Arc::new(guests),
+        conversations: Arc::new(conversations),
+        shapes: Arc::new(shapes),
         signer: Arc::new(signer),
         clock: Arc::new(clock),
         ids: Arc::new(ids),
@@ -79,6 +98,26 @@ async fn who_knows_the_id_is_the_guest_whose_conversation_it_is() {
     assert_eq!((visit.actor.user, visit.session), (OWNER, SESSION));
 }
 
+fn with_persona(id: i64) -> ConversationChanges {
+    let persona = Some(Some(PersonaId::new(id)));
+    ConversationChanges { persona, ..ConversationChanges::default() }
+}
+
+#[tokio::test]
+async fn a_guest_chooses_a_persona_and_another_later() {
+    let mut guests = MockGuestRepository::new();
+    let mut found = [None, Some(known())].into_iter();
+    guests.expect_find().returning(move |_, _| Ok(found.next().unwrap()));
+    guests.expect_begin().once().returning(|_, _, _, _| Ok(()));
+    let mut conversations = MockConversationRepository::new();
+    conversations.expect_save().once().returning(|saved, _| Ok(saved));
+    let service = service_saving(guests, conversations);
+    for id in [4, 5] {
+        let visit = open(&service, Some(SESSION), with_persona(id)).await.unwrap();
+        assert_eq!(visit.conversation.subject.shape.persona, Some(PersonaId::new(id)));
+    }
+}
+
 #[tokio::test]
 async fn of_two_that_begin_at_once_the_slower_joins_the_other() {
     let mut guests = MockGuestRepository::new();
@@ -102,7 +141,16 @@ async fn a_guest_may_not_choose_a_model_nor_say_as_much_as_a_user() {
     };
     let model =
         ConversationChanges { model: Some(Some("large".into())), ..ConversationChanges::default() };
-    for (about, code) in [(model, "forbidden"), (system_message(2_001), "invalid_fields")] {
+    let in_project = ConversationChanges {
+        project: Some(Some(ProjectId::new(1))),
+        ..ConversationChanges::default()
+    };
+    for (about, code) in [
+        (model, "forbidden"),
+        (system_message(2_001), "invalid_fields"),
+        (with_persona(9), "invalid_fields"),
+        (in_project, "invalid_fields"),
+    ] {
         let mut guests = MockGuestRepository::new();
         guests.expect_find().returning(|_, _| Ok(None));
         let refused = open(&service(guests), Some(SESSION), about).await.unwrap_err();

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_domain::{
-    ConversationId, MessageId, Reference, UserId,
+    ConversationId, MessageId, PersonaId, ProjectId, Reference, UserId,
     conversations::{Conversation, ConversationStatusName},
-    messages::{Message, MessageRole},
+    messages::{Feedback, Message, MessageRole},
 };
 
 use super::{ChangeKind, NewKey, PortError, UsedKey};
 use crate::{Order, Page, PageRequest};
 
 pub type ConversationReference = Reference<ConversationId, 12>;
+pub type MessageReference = Reference<MessageId, 10>;
 
 /// What a list of conversations is ordered by: newest activity first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ConversationFilter {
     pub title: Option<String>,
     /// With activity at this time or later.
     pub active_since: Option<DateTime<Utc>>,
+    pub persona: Option<PersonaId>,
+    pub project: Option<ProjectId>,
 }
 
 /// What a conversation came to. Of a reply that is being written nothing is known yet but that it
@@ -63,7 +66,8 @@ pub trait ConversationRepository: Send + Sync {
     /// Gives what the key was used for before: nothing is stored then.
     ///
     /// # Errors
-    /// [`PortError::Taken`] with `id` when there is one with this id, whosever it is.
+    /// [`PortError::Taken`] with `id` when there is one with this id, whosever it is;
+    /// [`PortError::Stale`] when what shapes it is gone meanwhile.
     async fn insert(
         &self,
         conversation: Conversation,
@@ -89,7 +93,7 @@ pub trait ConversationRepository: Send + Sync {
     /// the next version. `told` is what the feed says of it.
     ///
     /// # Errors
-    /// [`PortError::Stale`] unless the stored version is the one read.
+    /// [`PortError::Stale`] unless the stored version is the one read and what shapes it is there.
     async fn save(
         &self,
         conversation: Conversation,
@@ -133,6 +137,24 @@ pub trait MessageRepository: Send + Sync {
 
     /// `None` when it is missing or belongs to someone else.
     async fn find(&self, owner: UserId, message: MessageId) -> Result<Option<Message>, PortError>;
+
+    /// One query. `None` when there is no such message in this conversation, or it belongs to
+    /// someone else.
+    async fn find_in(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+        message: MessageReference,
+    ) -> Result<Option<Message>, PortError>;
+
+    /// Stores what its reader thinks of a message, in place of what was stored; `None` takes it
+    /// back. `false` when it is missing or belongs to someone else.
+    async fn rate(
+        &self,
+        owner: UserId,
+        message: MessageId,
+        feedback: Option<Feedback>,
+    ) -> Result<bool, PortError>;
 
     /// What a conversation came to: two queries. `None` when the conversation is missing or belongs
     /// to someone else.

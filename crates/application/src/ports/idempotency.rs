@@ -35,6 +35,14 @@ pub enum Done {
     Resource(Uuid),
 }
 
+/// What came of making something once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made<T> {
+    Now(T),
+    /// The key was used before: nothing was stored.
+    Before(UsedKey),
+}
+
 /// Keys go with the turn or message that they point at; those of other things stay for their time.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]

@@ -1,6 +1,6 @@
 //! Models that write replies.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -20,6 +20,20 @@ pub struct ChatRequest {
     pub temperature: Option<f32>,
     /// The longest reply, in tokens; `None` leaves it to the model.
     pub max_tokens: Option<u32>,
+    /// What a client said itself; `None` for the questions of conversations.
+    pub passed: Option<Arc<PassedThrough>>,
+}
+
+/// A question in a client's own words. What this server has no meaning for reaches a provider of
+/// OpenAI's Chat Completions as it came; a model that has no use for it refuses the question.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassedThrough {
+    /// The list of messages in JSON, in the place of the turns, which have their texts.
+    pub messages: String,
+    /// Whether the messages say more than their texts: pictures, calls of tools and their results.
+    pub has_more_than_text: bool,
+    /// Further fields of the request, and their values in JSON.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// A piece of a reply as it arrives.
@@ -29,6 +43,9 @@ pub enum ChatChunk {
     Queued { position: u32 },
     /// Never empty, and always whole characters.
     Text(String),
+    /// Further fields of a piece as a JSON object, like `{"tool_calls": […]}`. Comes only where a
+    /// question was passed through.
+    Fields(String),
     /// The provider's own count. At most one counts: the last.
     Usage { prompt_tokens: u32, completion_tokens: u32 },
     /// Why the model stopped. Nothing but usage follows.
@@ -54,9 +71,15 @@ pub enum ModelError {
     /// The provider asks to come back later (429).
     #[error("the model's provider limits the rate")]
     RateLimited { retry_after: Option<Duration> },
-    /// The provider refuses this request, whoever asks how often (400, 401, 403, 404, 422).
+    /// The provider refuses this request, whoever asks how often (400, 401, 403, 422).
     #[error("the model's provider refused the request: {reason}")]
     Rejected { reason: String },
+    /// The provider has no such model (404).
+    #[error("the provider has no such model: {reason}")]
+    UnknownModel { reason: String },
+    /// The model has no use for a field that was passed through.
+    #[error("the model does not support {parameter}")]
+    Unsupported { parameter: &'static str },
     /// The answer broke off or made no sense.
     #[error("the model's answer broke off")]
     Broken(#[source] Source),

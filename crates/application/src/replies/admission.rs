@@ -33,7 +33,7 @@ struct Waiting {
 }
 
 /// A reply's place: in the queue, or among those being written. Dropping it gives it up.
-pub(super) struct Place {
+pub(crate) struct Place {
     admission: Admission,
     user: UserId,
     id: u64,

@@ -24,7 +24,7 @@ impl Shared {
     pub(super) async fn finish(&self, job: &Job, mut draft: Draft, written: Written) {
         let usage = match (written.usage, &written.model) {
             (Some(usage), _) => usage,
-            (None, Some(model)) if written.is_taken => self.estimate(model, job, &draft.text).await,
+            (None, Some(model)) if written.is_taken => estimate(model, job, &draft.text).await,
             // Nobody has anything to bill.
             (None, _) => Usage { estimated: true, ..Usage::default() },
         };
@@ -100,32 +100,11 @@ impl Shared {
         tracing::warn!(is_deleted = terminal.is_none(), "the reply was ended by somebody else");
         Ok(terminal.map_or_else(|| Arc::clone(&turn.terminal), Arc::new))
     }
+}
 
-    /// Counts what the provider did not: the prompt and what was written of the reply.
-    async fn estimate(&self, model: &Model, job: &Job, text: &str) -> Usage {
-        let mut texts: Vec<_> = job.turns.iter().map(|turn| turn.content.clone()).collect();
-        texts.push(text.to_owned());
-        self.count(model, texts).await
-    }
-
-    /// The last text is the reply, the others are the prompt.
-    pub(super) async fn count(&self, model: &Model, texts: Vec<String>) -> Usage {
-        // Four bytes a token is what English comes to, where even counting fails.
-        let rough: Vec<_> = texts.iter().map(|text| text.len().div_ceil(4)).collect();
-        let counts = match model.provider.count_tokens(&model.upstream, texts).await {
-            Ok(counts) => counts,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot count tokens");
-                rough
-            }
-        };
-        let tokens =
-            |counts: &[usize]| u32::try_from(counts.iter().sum::<usize>()).unwrap_or(u32::MAX);
-        let (reply, prompt) = counts.split_last().unwrap_or((&0, &[]));
-        Usage {
-            prompt_tokens: tokens(prompt),
-            completion_tokens: tokens(&[*reply]),
-            estimated: true,
-        }
-    }
+/// Counts what the provider did not: the prompt and what was written of the reply.
+async fn estimate(model: &Model, job: &Job, text: &str) -> Usage {
+    let mut texts: Vec<_> = job.turns.iter().map(|turn| turn.content.clone()).collect();
+    texts.push(text.to_owned());
+    model.count(texts).await
 }

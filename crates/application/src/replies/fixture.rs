@@ -16,7 +16,7 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use repartee_domain::{
     ConversationId, GenerationId, LoginSessionId, MessageId, UserId,
     accounts::Role,
-    conversations::{Conversation, Subject},
+    conversations::{Conversation, Shape, Subject},
     messages::{Message, MessageRole},
     replies::{ContextWindow, FinishReason, Generation, GenerationState, Price, RetryPolicy},
 };
@@ -30,13 +30,15 @@ use uuid::Uuid;
 use super::{Begun, NewMessage, ReplyPorts, ReplyRules, ReplyService};
 use crate::{
     Actor, AppError, Credential, Origin,
+    completions::{CompletionPorts, CompletionRules, CompletionService},
     models::{Model, ModelCatalogue, TimeLimits},
     ports::{
-        ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock, EventEncoder, EventKind,
-        EventStream, FinishedTurn, GenerationLog, History, IdGenerator, IdempotencyKeys,
-        LeaseOwner, LoggedEvent, MockConversationRepository, MockMessageRepository, ModelError,
-        ModelStatus, NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner,
-        StoredGeneration, TurnBegun, TurnRepository, UsedKey,
+        BudgetLedger, ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock,
+        EventEncoder, EventKind, EventStream, FinishedTurn, GenerationLog, History, IdGenerator,
+        IdempotencyKeys, LeaseOwner, LoggedEvent, MockConversationRepository,
+        MockMessageRepository, MockShapeRepository, ModelError, ModelStatus, NewTurn, Orphan,
+        PastMessage, PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun, TurnRepository,
+        UsedKey,
     },
 };
 
@@ -53,6 +55,7 @@ pub(crate) const START: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000
 #[derive(Clone)]
 pub(crate) enum Step {
     Text(&'static str),
+    Fields(&'static str),
     Usage(u32, u32),
     Finish(FinishReason),
     Wait(Duration),
@@ -85,6 +88,7 @@ impl ChatModel for ScriptedModel {
             .filter_map(|step| async move {
                 match step {
                     Step::Text(text) => Some(Ok(ChatChunk::Text(text.into()))),
+                    Step::Fields(fields) => Some(Ok(ChatChunk::Fields(fields.into()))),
                     Step::Usage(prompt_tokens, completion_tokens) => {
                         Some(Ok(ChatChunk::Usage { prompt_tokens, completion_tokens }))
                     }
@@ -481,6 +485,11 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::shaped(Shape::default(), answers)
+    }
+
+    /// In a conversation that is shaped by something, where it is.
+    pub(crate) fn shaped(shape: Shape, answers: impl IntoIterator<Item = Answer>) -> Self {
         let model = Arc::new(ScriptedModel::default());
         model.answers.lock().unwrap().extend(answers);
         let fallback = Arc::new(ScriptedModel::default());
@@ -499,10 +508,21 @@ impl Fixture {
             Ok(questions.chain(&stored.history).find(|message| message.id == id).cloned())
         });
         let mut conversations = MockConversationRepository::new();
-        conversations.expect_find().returning(|owner, _| Ok(Some(conversation(owner))));
+        conversations.expect_find().returning(move |owner, _| {
+            let mut conversation = conversation(owner);
+            conversation.subject.shape = shape;
+            Ok(Some(conversation))
+        });
+        let mut shapes = MockShapeRepository::new();
+        shapes.expect_prompts().returning(move |owner, asked| {
+            assert_eq!((owner, asked), (ACTOR.user, shape));
+            assert!(!asked.is_plain(), "what nothing shapes is not asked for");
+            Ok(vec!["Be a pirate.".into(), "Keep to the plan.".into()])
+        });
         let ports = ReplyPorts {
             conversations: Arc::new(conversations),
             messages: Arc::new(messages),
+            shapes: Arc::new(shapes),
             turns: turns.clone(),
             keys: keys.clone(),
             log: log.clone(),
@@ -522,6 +542,24 @@ impl Fixture {
             replayable: Duration::from_mins(10),
         };
         Self { service: ReplyService::new(ports, rules), model, fallback, turns, keys, log }
+    }
+
+    /// Completions that share models and places with the replies.
+    pub(crate) fn completions(
+        &self,
+        budgets: Arc<dyn BudgetLedger>,
+        rules: CompletionRules,
+    ) -> CompletionService {
+        let ReplyPorts { models, spawner, clock, ids, .. } = &self.service.shared.ports;
+        let ports = CompletionPorts {
+            models: models.clone(),
+            budgets,
+            replies: self.service.clone(),
+            spawner: spawner.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        CompletionService::new(ports, rules)
     }
 
     pub(crate) async fn send(&self, content: &str) -> Result<Begun, AppError> {

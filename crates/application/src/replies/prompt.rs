@@ -42,7 +42,7 @@ impl Shared {
         let Some(model) = models.iter().min_by_key(|model| model.window.prompt_tokens()) else {
             return Ok(Prompt::default());
         };
-        let system = self.system_message(conversation);
+        let system = self.system_message(conversation).await?;
         // Newest first, the question at the head.
         let mut turns = vec![Turn { role: MessageRole::User, content: question.to_owned() }];
         let seen = self.load_history(conversation, before, model.window, &mut turns).await?;
@@ -56,12 +56,20 @@ impl Shared {
         Ok(Prompt { turns, seen })
     }
 
-    /// One system message: the operator's, then the conversation's own; a default for neither.
-    fn system_message(&self, conversation: &Conversation) -> String {
+    /// One system message: the operator's, what shapes the conversation, then its own; a default
+    /// where there is none. What nothing shapes is not asked for.
+    async fn system_message(&self, conversation: &Conversation) -> Result<String, AppError> {
+        let subject = &conversation.subject;
+        let shaping = if subject.shape.is_plain() {
+            Vec::new()
+        } else {
+            self.ports.shapes.prompts(conversation.owner, subject.shape).await?
+        };
         let operator = self.rules.operator_message.as_deref();
-        let own = conversation.subject.system_message.as_deref();
-        let parts: Vec<_> = [operator, own].into_iter().flatten().collect();
-        if parts.is_empty() { self.rules.default_message.clone() } else { parts.join("\n\n") }
+        let parts = operator.into_iter().chain(shaping.iter().map(String::as_str));
+        let parts: Vec<_> = parts.chain(subject.system_message.as_deref()).collect();
+        let default = || self.rules.default_message.clone();
+        Ok(if parts.is_empty() { default() } else { parts.join("\n\n") })
     }
 
     /// Gives how much is seen: what the first of several reads shows.

@@ -17,13 +17,14 @@ use tracing::Instrument;
 use super::{
     Begun, Shared,
     admission::Place,
-    ask::{Answering, Asked, ask, patiently},
     draft::Draft,
     settle,
     subscribe::follow,
+    writer::{Writer, patiently},
 };
 use crate::{
     AppError,
+    asking::{Answering, AskPorts, Asked, ask},
     conversations::why_closed,
     models::{Model, TimeLimits},
     ports::{ChatChunk, ChatRequest, ModelError, NewTurn, PortError, TurnBegun, UsedKey},
@@ -96,10 +97,8 @@ impl Job {
             model: model.upstream.clone(),
             turns: self.turns.clone(),
             temperature: self.temperature,
-            max_tokens: match (self.max_tokens, model.max_output_tokens) {
-                (Some(asked), Some(most)) => Some(asked.min(most)),
-                (asked, most) => asked.or(most),
-            },
+            max_tokens: model.max_tokens(self.max_tokens),
+            passed: None,
         }
     }
 
@@ -226,7 +225,7 @@ impl Shared {
                 }
                 Err(outcome)
             }
-            answered = ask(self, job, draft, &mut asked) => answered.map_err(Outcome::Failed),
+            answered = self.ask(job, draft, &mut asked) => answered.map_err(Outcome::Failed),
         };
         let Asked { attempts, last, is_taken } = asked;
         let answering = match answered {
@@ -258,6 +257,18 @@ impl Shared {
         let has_answered = !matches!(outcome, Outcome::Failed(_));
         model.breaker.record(has_answered, self.ports.clock.now());
         Written { outcome, model: Some(model), usage, is_taken, attempts }
+    }
+
+    async fn ask(
+        &self,
+        job: &Job,
+        draft: &mut Draft,
+        asked: &mut Asked,
+    ) -> Result<Answering, Failure> {
+        let ports = AskPorts { clock: &*self.ports.clock, ids: &*self.ports.ids };
+        let mut writer = Writer { shared: self, job, draft };
+        let answered = ask(ports, &job.models, &mut writer, asked).await;
+        answered.map_err(|unanswered| unanswered.failure)
     }
 
     /// Returns when the reply may be written. Others go first, in fair order, where too many are
@@ -353,7 +364,7 @@ impl<'a> Writing<'a> {
                 Ok(ChatChunk::Usage { prompt_tokens, completion_tokens }) => {
                     self.usage = Some(Usage { prompt_tokens, completion_tokens, estimated: false });
                 }
-                Ok(ChatChunk::Queued { .. }) => {}
+                Ok(ChatChunk::Queued { .. } | ChatChunk::Fields(_)) => {}
                 Err(error) => return Some(self.over(Some(error))),
             }
         }

@@ -26,7 +26,7 @@ use crate::{
 
 /// Characters in a model's name.
 const MAX_MODEL: usize = 200;
-const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 /// How often a prompt is assembled for one question. Only who talks in the same conversation from
 /// elsewhere makes it more than once.
 const MOST_TRIES: u32 = 5;
@@ -113,7 +113,7 @@ impl ReplyService {
         let content = Message::parse_content(message.content.clone()).map_err(AppError::invalid)?;
         conversation.accept_message().map_err(AppError::from)?;
         let name = message.model.as_deref().or(conversation.subject.model.as_deref());
-        let models = shared.models_for(actor, name).await?;
+        let models = shared.ports.models.resolve_for(actor, name).await?;
         let prompt = shared.prompt(&conversation, content.as_str(), None, &models).await?;
 
         let now = shared.ports.clock.now();
@@ -147,18 +147,6 @@ impl ReplyService {
 }
 
 impl Shared {
-    /// The models to ask, as far as the actor's key may ask them.
-    async fn models_for(&self, actor: &Actor, name: Option<&str>) -> Result<Vec<Model>, AppError> {
-        let mut models = self.ports.models.resolve(name).await?;
-        if let Some(key) = actor.key() {
-            if let Some(first) = models.first().filter(|first| !key.allows_model(&first.id)) {
-                return Err(AppError::ModelNotAllowed(first.id.clone()));
-            }
-            models.retain(|model| key.allows_model(&model.id));
-        }
-        Ok(models)
-    }
-
     fn new_turn(
         &self,
         actor: &Actor,
@@ -206,17 +194,26 @@ impl NewMessage {
     }
 
     fn check(&self) -> Result<(), AppError> {
-        let mut errors = Vec::new();
-        if self.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
-            errors.push(FieldError::new("temperature", "out_of_range", "must be from 0 to 2"));
-        }
-        if self.max_tokens == Some(0) {
-            errors.push(FieldError::new("max_tokens", "out_of_range", "must be at least 1"));
-        }
-        if let Some(model) = self.model.clone() {
-            let checked = Text::parse(model, MAX_MODEL);
-            errors.extend(checked.err().map(|error| error.in_field("model")));
-        }
-        if errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(errors)) }
+        check(self.model.as_deref(), self.temperature, self.max_tokens)
     }
+}
+
+/// How a model may be asked.
+pub(crate) fn check(
+    model: Option<&str>,
+    temperature: Option<f32>,
+    max_tokens: Option<u32>,
+) -> Result<(), AppError> {
+    let mut errors = Vec::new();
+    if temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
+        errors.push(FieldError::new("temperature", "out_of_range", "must be from 0 to 2"));
+    }
+    if max_tokens == Some(0) {
+        errors.push(FieldError::new("max_tokens", "out_of_range", "must be at least 1"));
+    }
+    if let Some(model) = model {
+        let checked = Text::parse(model.to_owned(), MAX_MODEL);
+        errors.extend(checked.err().map(|error| error.in_field("model")));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(errors)) }
 }

@@ -175,7 +175,7 @@ impl Shared {
         };
         let mut texts: Vec<_> = prompt.into_iter().map(|turn| turn.content).collect();
         texts.push(text.to_owned());
-        self.count(model, texts).await
+        model.count(texts).await
     }
 
     async fn prompt_of(

@@ -8,6 +8,8 @@ mod many;
 use std::{collections::VecDeque, time::Duration};
 
 use repartee_domain::{
+    PersonaId,
+    conversations::Shape,
     messages::{MessageRole, MessageStatus},
     replies::{FinishReason, Outcome, Usage},
 };
@@ -97,6 +99,18 @@ async fn a_model_sees_one_system_message_the_history_and_the_question() {
             (MessageRole::User, "Why?"),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_shapes_a_conversation_comes_between_the_operators_words_and_its_own() {
+    let shape = Shape { persona: Some(PersonaId::new(4)), project: None };
+    let fixture = Fixture::shaped(shape, [Ok(vec![Text("Yes."), STOP])]);
+
+    fixture.turn().await;
+
+    let asked = fixture.model.asked.lock().unwrap();
+    let expected = ["Be kind.", "Be a pirate.", "Keep to the plan.", "Talk of tea."].join("\n\n");
+    assert_eq!(asked[0].turns[0].content, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,16 +5,21 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use repartee_application::{
     conversations::ConversationService,
     feeds::{FeedPorts, FeedService},
     models::{Breaker, Model, ModelCatalogue, TimeLimits},
-    ports::{EventEncoder, ReplyEvent, Spawner},
+    ports::{EventEncoder, PortError, ReplyEvent, ShapeRepository, Spawner},
     replies::{ReplyPorts, ReplyRules, ReplyService},
 };
-use repartee_domain::replies::{ContextWindow, Price, RetryPolicy};
+use repartee_domain::{
+    UserId,
+    conversations::Shape,
+    replies::{ContextWindow, Price, RetryPolicy},
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -62,9 +67,11 @@ impl Replica {
             fallbacks: Vec::new(),
             breaker: Arc::new(Breaker::default()),
         };
+        let shapes = Arc::new(Unshaped);
         let ports = ReplyPorts {
             conversations: world.clone(),
             messages: world.clone(),
+            shapes: shapes.clone(),
             turns: world.clone(),
             keys: world.clone(),
             log: Arc::new(SimulatedLog::new(hub, world.pace.clone())),
@@ -95,6 +102,7 @@ impl Replica {
             world.clone(),
             world.clone(),
             world.clone(),
+            shapes,
             replies.clone(),
             world.clone(),
             world.clone(),
@@ -105,6 +113,20 @@ impl Replica {
     /// As kill -9 does it.
     pub(crate) fn crash(&self) {
         self.tasks.0.lock().unwrap().abort_all();
+    }
+}
+
+/// Where there is nothing to shape a conversation.
+struct Unshaped;
+
+#[async_trait]
+impl ShapeRepository for Unshaped {
+    async fn choosable(&self, _: UserId, _: Shape) -> Result<Shape, PortError> {
+        Ok(Shape::default())
+    }
+
+    async fn prompts(&self, _: UserId, _: Shape) -> Result<Vec<String>, PortError> {
+        Ok(Vec::new())
     }
 }
 

@@ -15,14 +15,14 @@ use repartee_application::{
         Change, ChangeKind, Changes, Checkpoint, Clock, ConversationFilter, ConversationKey,
         ConversationReference, ConversationRepository, ConversationStats, Done, FeedLog,
         FinishedTurn, History, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
-        MessageRepository, NewKey, NewTurn, Orphan, PastMessage, PortError, StoredChange,
-        StoredGeneration, TurnBegun, TurnRepository, UsedKey, Watched,
+        MessageReference, MessageRepository, NewKey, NewTurn, Orphan, PastMessage, PortError,
+        StoredChange, StoredGeneration, TurnBegun, TurnRepository, UsedKey, Watched,
     },
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, UserId,
     conversations::{Conversation, Subject},
-    messages::Message,
+    messages::{Feedback, Message},
     replies::{Generation, GenerationState, Turn},
 };
 use tokio::{
@@ -662,6 +662,19 @@ impl MessageRepository for World {
 
     async fn find(&self, _: UserId, message: MessageId) -> Result<Option<Message>, PortError> {
         Ok(self.read().await?.messages.get(&message).cloned())
+    }
+
+    async fn find_in(
+        &self,
+        _: UserId,
+        _: ConversationReference,
+        _: MessageReference,
+    ) -> Result<Option<Message>, PortError> {
+        unreachable!("nobody asks")
+    }
+
+    async fn rate(&self, _: UserId, _: MessageId, _: Option<Feedback>) -> Result<bool, PortError> {
+        unreachable!("nobody rates")
     }
 
     async fn stats(

@@ -10,8 +10,8 @@ use repartee_application::{
     },
 };
 use repartee_domain::{
-    ConversationId, Reference, UserId,
-    conversations::{Conversation, ConversationStatus, ConversationStatusName, Subject},
+    ConversationId, PersonaId, ProjectId, Reference, UserId,
+    conversations::{Conversation, ConversationStatus, ConversationStatusName, Shape, Subject},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -22,13 +22,14 @@ use sea_orm::{
 use super::{
     Database,
     entity::conversation::{Column, Entity, Model},
-    error::{database, taken},
+    error::{database, gone_or_taken},
     feeds::{Told, telling},
     idempotency,
     stored::{corrupt, parsed, version},
     turns,
 };
 
+const TABLE: &str = "conversations";
 const UNIQUE: [(&str, &str); 1] = [("id", "id")];
 
 pub struct SeaConversationRepository {
@@ -65,7 +66,8 @@ impl ConversationRepository for SeaConversationRepository {
                     let backend = batch.backend();
                     let key = idempotency::insertion(backend, owner, &its_key, done, now);
                     let batch = batch.and(1, insert).and(1, key);
-                    let is_stored = batch.run(tx).await.map_err(taken("conversations", &UNIQUE))?;
+                    let is_stored = batch.run(tx).await;
+                    let is_stored = is_stored.map_err(gone_or_taken(TABLE, &UNIQUE))?;
                     if is_stored { Ok(()) } else { Err(PortError::Stale) }
                 })
             })
@@ -109,6 +111,12 @@ impl ConversationRepository for SeaConversationRepository {
         if let Some(since) = filter.active_since {
             rows = rows.filter(Column::LastActivityAt.gte(since));
         }
+        if let Some(persona) = filter.persona {
+            rows = rows.filter(Column::PersonaId.eq(persona.get()));
+        }
+        if let Some(project) = filter.project {
+            rows = rows.filter(Column::ProjectId.eq(project.get()));
+        }
         let conversations = rows
             .all(self.db.reader())
             .await
@@ -135,6 +143,8 @@ impl ConversationRepository for SeaConversationRepository {
             .col_expr(Column::SystemMessage, Expr::value(row.system_message))
             .col_expr(Column::Model, Expr::value(row.model))
             .col_expr(Column::Metadata, Expr::value(row.metadata))
+            .col_expr(Column::PersonaId, Expr::value(row.persona_id))
+            .col_expr(Column::ProjectId, Expr::value(row.project_id))
             .col_expr(Column::Status, Expr::value(row.status))
             .col_expr(Column::EndedAt, Expr::value(row.ended_at))
             .col_expr(Column::UpdatedAt, Expr::value(row.updated_at))
@@ -190,7 +200,7 @@ impl SeaConversationRepository {
                     let batch = telling(tx, owner, now, &[told]);
                     let write = write.build(batch.backend());
                     let written = batch.and(1, write).run(tx).await;
-                    let is_written = written.map_err(taken("conversations", &UNIQUE))?;
+                    let is_written = written.map_err(gone_or_taken(TABLE, &UNIQUE))?;
                     if is_written { Ok(()) } else { Err(PortError::Stale) }
                 })
             })
@@ -226,7 +236,7 @@ fn containing(text: &str) -> LikeExpr {
 impl From<Conversation> for Model {
     fn from(conversation: Conversation) -> Self {
         let last_activity_at = conversation.last_activity_at();
-        let Subject { title, system_message, model, metadata } = conversation.subject;
+        let Subject { title, system_message, model, metadata, shape } = conversation.subject;
         Self {
             id: conversation.id.as_uuid(),
             code: conversation.code.to_string(),
@@ -237,6 +247,8 @@ impl From<Conversation> for Model {
             model,
             status: conversation.status.name().as_str().to_owned(),
             metadata,
+            persona_id: shape.persona.map(PersonaId::get),
+            project_id: shape.project.map(ProjectId::get),
             last_message_at: conversation.last_message_at,
             last_activity_at,
             ended_at: match conversation.status {
@@ -271,6 +283,10 @@ impl TryFrom<Model> for Conversation {
                 system_message: row.system_message,
                 model: row.model,
                 metadata: row.metadata,
+                shape: Shape {
+                    persona: row.persona_id.map(PersonaId::new),
+                    project: row.project_id.map(ProjectId::new),
+                },
             },
             status,
             last_message_at: row.last_message_at,

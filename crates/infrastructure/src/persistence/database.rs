@@ -19,6 +19,7 @@ use super::{
     postgres::Postgres,
     sqlite::Sqlite,
 };
+use crate::within::within;
 
 /// A database that does not answer within this is unavailable.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -193,7 +194,7 @@ impl Database {
     /// Whether the database answers, now.
     pub async fn ping(&self) -> Result<(), PortError> {
         let ping = self.reader().execute_unprepared("SELECT 1");
-        match tokio::time::timeout(PING_TIMEOUT, ping).await {
+        match within(PING_TIMEOUT, ping).await {
             Ok(answer) => answer.map(drop).map_err(database),
             Err(elapsed) => Err(PortError::Unavailable(elapsed.into())),
         }

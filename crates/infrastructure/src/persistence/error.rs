@@ -33,9 +33,39 @@ pub(super) fn taken(
     }
 }
 
+/// Undoes a transaction that would store one thing more than there may be, with its idempotency
+/// key.
+#[derive(Debug, thiserror::Error)]
+#[error("there are as many as there may be")]
+pub(super) struct TooMany;
+
+impl From<TooMany> for PortError {
+    fn from(error: TooMany) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// `None` for what was undone because of [`TooMany`].
+pub(super) fn unless_too_many<T>(stored: Result<T, PortError>) -> Result<Option<T>, PortError> {
+    match stored {
+        Err(PortError::Unavailable(error)) if error.is::<TooMany>() => Ok(None),
+        stored => stored.map(Some),
+    }
+}
+
 /// Whether what a row points at is not there (any more).
 pub(super) fn is_dangling(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
+/// As [`taken`], and [`PortError::Stale`] where what a row points at is gone meanwhile.
+pub(super) fn gone_or_taken(
+    table: &str,
+    columns: &[(&str, &'static str)],
+) -> impl FnOnce(DbErr) -> PortError {
+    move |error| {
+        if is_dangling(&error) { PortError::Stale } else { taken(table, columns)(error) }
+    }
 }
 
 /// SQLite names the columns of the index that was violated, PostgreSQL its name; of a primary key

@@ -24,7 +24,7 @@ use super::{
         conversation::{Column, Entity, Model},
         generation, subject_key, user,
     },
-    error::{database, taken},
+    error::{database, gone_or_taken},
     feeds::{Told, telling},
     users,
 };
@@ -78,7 +78,7 @@ impl GuestRepository for SeaGuestRepository {
                     tx.execute_all(before).await.map_err(database)?;
                     let insert = Entity::insert(conversation.into_active_model()).build(backend);
                     let begun = telling(tx, owner, now, &[told]).and(1, insert).run(tx).await;
-                    let is_whole = begun.map_err(taken("conversations", &UNIQUE))?;
+                    let is_whole = begun.map_err(gone_or_taken("conversations", &UNIQUE))?;
                     if is_whole { Ok(()) } else { Err(PortError::Stale) }
                 })
             })

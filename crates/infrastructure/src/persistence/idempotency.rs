@@ -4,7 +4,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use repartee_application::ports::{Done, IdempotencyKeys, NewKey, PortError, UsedKey};
+use repartee_application::ports::{Done, IdempotencyKeys, Made, NewKey, PortError, UsedKey};
 use repartee_domain::{GenerationId, MessageId, UserId};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement,
@@ -139,15 +139,36 @@ pub(super) async fn unless_used<F>(
 where
     F: Future<Output = Result<(), PortError>> + Send,
 {
+    Ok(match once(db, owner, Some(key), now, move |_| store()).await? {
+        Made::Now(()) => None,
+        Made::Before(used) => Some(used),
+    })
+}
+
+/// As [`unless_used`], for what gives something. Where another request under the same key was
+/// faster, the transaction may as well end as [`PortError::Taken`], by what that one stored.
+pub(super) async fn once<T, F>(
+    db: &Database,
+    owner: UserId,
+    key: Option<&NewKey>,
+    now: DateTime<Utc>,
+    store: impl Fn(Option<NewKey>) -> F + Send,
+) -> Result<Made<T>, PortError>
+where
+    F: Future<Output = Result<T, PortError>> + Send,
+{
+    let Some(key) = key else { return store(None).await.map(Made::Now) };
     for _ in 0..TRIES {
-        match store().await {
-            Ok(()) => return Ok(None),
-            Err(PortError::Stale) => {}
+        let refusal = match store(Some(key.clone())).await {
+            Ok(made) => return Ok(Made::Now(made)),
+            Err(refusal @ (PortError::Stale | PortError::Taken { .. })) => refusal,
             Err(error) => return Err(error),
+        };
+        if let Some(used) = used(db, owner, key.route, &key.key, now).await? {
+            return Ok(Made::Before(used));
         }
-        let used = used(db, owner, key.route, &key.key, now).await?;
-        if used.is_some() {
-            return Ok(used);
+        if matches!(refusal, PortError::Taken { .. }) {
+            return Err(refusal);
         }
         // The one that was in the way expired meanwhile, or was forgotten.
     }

@@ -1,5 +1,6 @@
 //! Messages in the database.
 
+mod feedback;
 mod stats;
 
 use async_trait::async_trait;
@@ -7,19 +8,19 @@ use chrono::{DateTime, Utc};
 use repartee_application::{
     Order, Page, PageRequest,
     ports::{
-        ConversationReference, ConversationStats, Done, MessageRepository, NewKey, PortError,
-        UsedKey, Watched,
+        ConversationReference, ConversationStats, Done, MessageReference, MessageRepository,
+        NewKey, PortError, UsedKey, Watched,
     },
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, Reference, UserId,
     conversations::ConversationStatusName,
-    messages::{Message, Writing},
+    messages::{Feedback, Message, Writing},
     replies::{Cost, Usage},
 };
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, RelationTrait, Select, UpdateMany, sea_query::Expr,
+    QueryTrait, RelationTrait, Select, SelectTwo, UpdateMany, sea_query::Expr,
 };
 
 use super::{
@@ -28,6 +29,7 @@ use super::{
     entity::{
         conversation,
         message::{Column, Entity, Model, Relation},
+        message_feedback,
     },
     error::{database, is_dangling},
     feeds::{Told, telling},
@@ -54,8 +56,9 @@ impl MessageRepository for SeaMessageRepository {
         order: Order,
         page: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError> {
-        let mut rows =
-            owned_by(owner).filter(referred_to_by(conversation)).limit(u64::from(page.limit) + 1);
+        let mut rows = with_feedback(owner)
+            .filter(referred_to_by(conversation))
+            .limit(u64::from(page.limit) + 1);
         let after = page.after.map(MessageId::as_uuid);
         rows = match order {
             Order::Ascending => rows.order_by_asc(Column::Id),
@@ -72,7 +75,7 @@ impl MessageRepository for SeaMessageRepository {
             .await
             .map_err(database)?
             .into_iter()
-            .map(Message::try_from)
+            .map(rated)
             .collect::<Result<Vec<_>, _>>()?;
         if messages.is_empty() && self.status(owner, conversation).await?.is_none() {
             return Ok(None);
@@ -122,6 +125,34 @@ impl MessageRepository for SeaMessageRepository {
         row.map(Message::try_from).transpose()
     }
 
+    async fn find_in(
+        &self,
+        owner: UserId,
+        conversation: ConversationReference,
+        message: MessageReference,
+    ) -> Result<Option<Message>, PortError> {
+        let named = match message {
+            Reference::Id(id) => Column::Id.eq(id.as_uuid()),
+            Reference::Code(code) => Column::Code.eq(code.as_str()),
+        };
+        let row = with_feedback(owner)
+            .filter(referred_to_by(conversation))
+            .filter(named)
+            .one(self.db.reader())
+            .await
+            .map_err(database)?;
+        row.map(rated).transpose()
+    }
+
+    async fn rate(
+        &self,
+        owner: UserId,
+        message: MessageId,
+        feedback: Option<Feedback>,
+    ) -> Result<bool, PortError> {
+        feedback::rate(&self.db, owner, message, feedback).await
+    }
+
     async fn stats(
         &self,
         owner: UserId,
@@ -159,6 +190,18 @@ pub(super) fn owned_by(owner: UserId) -> Select<Entity> {
     Entity::find()
         .join(JoinType::InnerJoin, Relation::Conversation.def())
         .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
+}
+
+/// In the same query.
+fn with_feedback(owner: UserId) -> SelectTwo<Entity, message_feedback::Entity> {
+    owned_by(owner).find_also_related(message_feedback::Entity)
+}
+
+fn rated(
+    (message, feedback): (Model, Option<message_feedback::Model>),
+) -> Result<Message, PortError> {
+    let feedback = feedback.map(Feedback::try_from).transpose()?;
+    Ok(Message { feedback, ..message.try_into()? })
 }
 
 /// All or nothing. [`PortError::Stale`] where something was in the way, and
@@ -249,6 +292,7 @@ impl TryFrom<Model> for Message {
             role: parsed(&row.role)?,
             content: row.content,
             status: parsed(&row.status)?,
+            feedback: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: version(row.version)?,

@@ -23,7 +23,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub(super) use self::budget::{charge, forget as forget_budgets};
+pub(super) use self::budget::{
+    Subject, charge, forget as forget_budgets, left_of, reserve_of, stored as stored_tokens,
+    subjects_of,
+};
 use super::{
     Database,
     entity::{

@@ -10,34 +10,37 @@ use async_trait::async_trait;
 use redis::{RedisError, RedisResult, Script};
 use repartee_application::ports::{Counter, Decision, LimitSubject, PortError, RateLimiter};
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{PREFIX, Redis, outage::Outage};
-use crate::generation_log::lock;
+use crate::{generation_log::lock, within::within};
 
 /// [`Quota::arrive`](repartee_domain::limits::Quota::arrive), of several quotas at once.
 const SCRIPT: &str = include_str!("rate_limiter.lua");
-/// No request waits longer than this to hear whether it may go on.
-const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 /// For so long nobody asks a Redis that did not answer; then one request tries for all.
 const REST: Duration = Duration::from_millis(500);
 
 pub struct RedisRateLimiter {
     redis: Redis,
     script: Arc<Script>,
+    answer_within: Duration,
     outage: Outage,
     /// While Redis is away.
     rests_until: Mutex<Option<Instant>>,
 }
 
 impl RedisRateLimiter {
-    pub fn new(redis: Redis) -> Self {
+    /// No request should wait longer than this to hear whether it may go on.
+    pub const ANSWER_WITHIN: Duration = Duration::from_millis(250);
+
+    /// A Redis that has not answered after `answer_within` is taken for one that is away.
+    pub fn new(redis: Redis, answer_within: Duration) -> Self {
         let outage = Outage::new(
             &redis,
             "log-ins are limited by each process alone, and other requests not at all",
         );
         let script = Arc::new(Script::new(SCRIPT));
-        Self { redis, script, outage, rests_until: Mutex::new(None) }
+        Self { redis, script, answer_within, outage, rests_until: Mutex::new(None) }
     }
 
     fn is_resting(&self) -> bool {
@@ -79,7 +82,7 @@ impl RateLimiter for RedisRateLimiter {
             return Err(PortError::Unavailable("Redis did not answer a moment ago".into()));
         }
         let late = || RedisError::from(io::Error::from(io::ErrorKind::TimedOut));
-        let answer = timeout(ANSWER_WITHIN, self.ask(counters)).await;
+        let answer = within(self.answer_within, self.ask(counters)).await;
         match answer.unwrap_or_else(|_| Err(late())) {
             Ok((wait, ahead)) => {
                 *lock(&self.rests_until) = None;

@@ -1,6 +1,7 @@
 //! Redis servers: the one that all tests share, and those of a single test.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{
@@ -10,9 +11,15 @@ use std::{
     time::Duration,
 };
 
+use redis::AsyncConnectionConfig;
 use repartee_infrastructure::redis::Redis;
 use tempfile::TempDir;
-use tokio::{io::copy_bidirectional, net::TcpStream, task::JoinSet, time::timeout};
+use tokio::{
+    io::copy_bidirectional,
+    net::TcpStream,
+    task::JoinSet,
+    time::{interval, timeout},
+};
 
 /// For what should happen soon. A test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,7 +31,7 @@ pub(crate) async fn soon<T>(asked: impl Future<Output = T>) -> T {
 /// Asks until there is an answer.
 pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     soon(async {
-        let mut again = tokio::time::interval(Duration::from_millis(5));
+        let mut again = interval(Duration::from_millis(5));
         loop {
             again.tick().await;
             if let Some(answer) = ask().await {
@@ -40,10 +47,31 @@ pub(crate) fn shared_url() -> String {
     std::env::var("REPARTEE_TEST_REDIS").unwrap_or_else(|_| "redis://127.0.0.1:6379".into())
 }
 
+/// A connection has a second to come about: where the machine is slow, it is tried again.
 pub(crate) async fn connect(url: &str) -> Redis {
-    match Redis::connect(&url.into()).await {
+    let mut again = interval(Duration::from_millis(50));
+    let mut tried = Redis::connect(&url.into()).await;
+    for _ in 0..20 {
+        if tried.is_ok() {
+            break;
+        }
+        again.tick().await;
+        tried = Redis::connect(&url.into()).await;
+    }
+    match tried {
         Ok(redis) => redis,
         Err(error) => panic!("{url} does not answer (REPARTEE_TEST_REDIS): {error}"),
+    }
+}
+
+/// Below the range that the kernel gives to clients: none of them gets it while no server listens.
+fn free_port() -> u16 {
+    loop {
+        let random = RandomState::new().build_hasher().finish() % 12_000;
+        let port = 20_000 + u16::try_from(random).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
@@ -56,9 +84,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut this = Self { port, folder: tempfile::tempdir().unwrap(), process: None };
-        this.start_again().await;
+        let mut this = Self { port: 0, folder: tempfile::tempdir().unwrap(), process: None };
+        while !this.starts_at(free_port()).await {}
         this
     }
 
@@ -68,16 +95,34 @@ impl Server {
 
     /// With nothing in it.
     pub(crate) async fn start_again(&mut self) {
-        let port = self.port.to_string();
+        assert!(self.starts_at(self.port).await, "somebody has taken its port");
+    }
+
+    /// `false` where somebody else got the port first.
+    async fn starts_at(&mut self, port: u16) -> bool {
+        self.port = port;
         let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .arg("--dir")
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .spawn();
-        self.process = Some(process.expect("redis-server has to be installed"));
-        let url = self.url();
-        eventually(async || Redis::connect(&url.as_str().into()).await.ok()).await;
+        let process = self.process.insert(process.expect("redis-server has to be installed"));
+        let url = format!("redis://127.0.0.1:{port}");
+        eventually(async || match process.try_wait().unwrap() {
+            Some(_) => Some(false),
+            None => Redis::connect(&url.as_str().into()).await.is_ok().then_some(true),
+        })
+        .await
     }
 
     pub(crate) fn kill(&mut self) {
@@ -164,7 +209,11 @@ impl Drop for Server {
 
 pub(crate) async fn command(url: &str, words: &[&str]) -> redis::Value {
     let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
+    let mut connection = connection.unwrap();
     let (name, arguments) = words.split_first().unwrap();
     redis::cmd(name).arg(arguments).query_async(&mut connection).await.unwrap()
 }

@@ -2,7 +2,8 @@
 
 use futures::future::join_all;
 use repartee_application::ports::{
-    BudgetLedger, ConversationRepository, NewTurn, PortError, TurnBegun, TurnBudget, TurnRepository,
+    BudgetLedger, ConversationRepository, NewSpending, NewTurn, PortError, Reserved, Spending,
+    TurnBegun, TurnBudget, TurnRepository,
 };
 use repartee_domain::{ApiKeyId, limits::Month, replies::Usage};
 use repartee_infrastructure::persistence::SeaBudgetLedger;
@@ -27,6 +28,11 @@ on_both_databases!(
     another_reason_is_told_before_the_budget,
     what_a_running_turn_reserved_is_known,
     months_that_are_over_are_forgotten_by_portions,
+    completions_reserve_what_there_is_however_many_begin_at_once,
+    a_completion_is_settled_once,
+    a_completion_whose_process_went_away_counts_until_it_expires,
+    completions_and_turns_count_as_running_together,
+    a_completion_goes_with_its_owner,
 );
 
 const KEY: ApiKeyId = ApiKeyId::from_uuid(Uuid::from_u128(99));
@@ -269,4 +275,107 @@ async fn another_reason_is_told_before_the_budget(db: &TestDatabase) {
     assert!(matches!(begin(db, &again).await, TurnBegun::ReplyInProgress(_)));
     let capped = NewTurn { most_running: 1, ..limited(2, of_user(100)) };
     assert_eq!(begin(db, &capped).await, TurnBegun::TooManyRunning);
+}
+
+/// Completion `n` of user 1, which may run for a minute.
+fn spending(n: u32, budget: TurnBudget) -> NewSpending {
+    let spending = Spending {
+        id: Uuid::from_u128(n.into()),
+        owner: user_id(1),
+        api_key: budget.of_key.map(|_| KEY),
+    };
+    NewSpending { spending, began_at: at(0), expires_at: at(60), most_running: 100, budget }
+}
+
+async fn completions_reserve_what_there_is_however_many_begin_at_once(db: &TestDatabase) {
+    db.with_user(1).await;
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let both = TurnBudget { of_user: Some(1_080), ..of_key(2_000) };
+
+    let begun = join_all((1..=50).map(|n| ledger.reserve(spending(n, both)))).await;
+
+    let begun: Vec<_> = begun.into_iter().map(Result::unwrap).collect();
+    let count = |what| begun.iter().filter(|begun| **begun == what).count();
+    assert_eq!(count(Reserved::Tokens(100)), 10);
+    assert_eq!(count(Reserved::Tokens(80)), 1);
+    assert_eq!(count(Reserved::OverBudget), 39);
+    for subject in [user_id(1).as_uuid(), KEY.as_uuid()] {
+        assert_eq!(tokens(db, subject).await, Some((0, 1_080)));
+    }
+    assert_eq!(db.count("running_completions").await, 11);
+}
+
+async fn a_completion_is_settled_once(db: &TestDatabase) {
+    db.with_user(1).await;
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let limited = spending(1, of_key(500));
+    ledger.reserve(limited.clone()).await.unwrap();
+    for tokens in [57, 1_000] {
+        ledger.settle(&limited.spending, tokens).await.unwrap();
+    }
+
+    for subject in [user_id(1).as_uuid(), KEY.as_uuid()] {
+        assert_eq!(tokens(db, subject).await, Some((57, 0)));
+    }
+    let unlimited = spending(2, TurnBudget::default());
+    assert_eq!(ledger.reserve(unlimited.clone()).await.unwrap(), Reserved::Tokens(u64::MAX));
+    ledger.settle(&unlimited.spending, 3).await.unwrap();
+    assert_eq!(tokens(db, user_id(1).as_uuid()).await, Some((60, 0)));
+    // Nothing was reserved for it.
+    ledger.settle(&spending(3, of_key(500)).spending, 9).await.unwrap();
+    assert_eq!(tokens(db, user_id(1).as_uuid()).await, Some((60, 0)));
+    assert_eq!(db.count("running_completions").await, 0);
+}
+
+async fn a_completion_whose_process_went_away_counts_until_it_expires(db: &TestDatabase) {
+    db.with_user(1).await;
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let capped = |n, began: i64| NewSpending {
+        most_running: 1,
+        began_at: at(began),
+        expires_at: at(began + 60),
+        ..spending(n, of_user(500))
+    };
+    ledger.reserve(capped(1, 0)).await.unwrap();
+    assert_eq!(ledger.reserve(capped(2, 59)).await.unwrap(), Reserved::TooManyRunning);
+
+    // Whether it was tidied up already or not.
+    assert_eq!(ledger.reserve(capped(2, 60)).await.unwrap(), Reserved::Tokens(100));
+
+    assert_eq!(ledger.expire(at(59), 10).await.unwrap(), 0);
+    assert_eq!(ledger.expire(at(60), 10).await.unwrap(), 1);
+    assert_eq!(tokens(db, user_id(1).as_uuid()).await, Some((100, 100)));
+    assert_eq!(db.count("running_completions").await, 1);
+}
+
+async fn completions_and_turns_count_as_running_together(db: &TestDatabase) {
+    with_conversations(db, 2).await;
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let completion = |n| NewSpending { most_running: 2, ..spending(n, TurnBudget::default()) };
+    let running = |n| NewTurn { most_running: 2, ..limited(n, TurnBudget::default()) };
+    assert_eq!(begin(db, &running(1)).await, TurnBegun::Begun);
+    let began_at = running(1).generation.created_at;
+    let first = NewSpending { began_at, expires_at: at(3_600), ..completion(1) };
+    assert_eq!(ledger.reserve(first.clone()).await.unwrap(), Reserved::Tokens(u64::MAX));
+
+    assert_eq!(begin(db, &running(2)).await, TurnBegun::TooManyRunning);
+    let second = NewSpending { began_at, ..completion(2) };
+    assert_eq!(ledger.reserve(second.clone()).await.unwrap(), Reserved::TooManyRunning);
+
+    ledger.settle(&first.spending, 1).await.unwrap();
+    assert_eq!(begin(db, &running(2)).await, TurnBegun::Begun);
+}
+
+async fn a_completion_goes_with_its_owner(db: &TestDatabase) {
+    db.with_user(1).await;
+    let ledger = SeaBudgetLedger::new(db.db.clone());
+    let completion = spending(1, of_user(500));
+    ledger.reserve(completion.clone()).await.unwrap();
+
+    db.execute("DELETE FROM users").await;
+
+    assert_eq!(db.count("running_completions").await, 0);
+    ledger.settle(&completion.spending, 5).await.unwrap();
+    let late = ledger.reserve(spending(2, of_user(500))).await;
+    assert!(matches!(late, Err(PortError::Corrupt(_))), "{late:?}");
 }

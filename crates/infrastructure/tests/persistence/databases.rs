@@ -14,7 +14,9 @@ use repartee_infrastructure::{
         Database, DatabaseSettings, SeaAuditLog, SeaAuditRecorder, SeaConversationRepository,
         SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
         SeaLoginFailureRepository, SeaLoginSessionRepository, SeaMessageRepository,
-        SeaTicketRepository, SeaTurnRepository, SeaUserDirectory, SeaUserRepository,
+        SeaPersonaRepository, SeaProjectConversations, SeaProjectRepository, SeaPromptRepository,
+        SeaShapeRepository, SeaTicketRepository, SeaTurnRepository, SeaUserDirectory,
+        SeaUserRepository,
     },
     system::TrackedSpawner,
 };
@@ -98,6 +100,26 @@ impl TestDatabase {
 
     pub(crate) fn messages(&self) -> SeaMessageRepository {
         SeaMessageRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn personas(&self) -> SeaPersonaRepository {
+        SeaPersonaRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn projects(&self) -> SeaProjectRepository {
+        SeaProjectRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn running(&self) -> SeaProjectConversations {
+        SeaProjectConversations::new(self.db.clone())
+    }
+
+    pub(crate) fn prompts(&self) -> SeaPromptRepository {
+        SeaPromptRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn shapes(&self) -> SeaShapeRepository {
+        SeaShapeRepository::new(self.db.clone())
     }
 
     pub(crate) fn turns(&self) -> SeaTurnRepository {

@@ -13,7 +13,7 @@ use repartee_domain::{
     ConversationId, GenerationId, LoginSessionId, MessageId, RefreshTokenId, Text, UserId, Version,
     accounts::{Email, LoginSession, Profile, RefreshTokenHash, Role, User, Username},
     audit::{Action, AuditActor, AuditEntry},
-    conversations::{Conversation, Subject},
+    conversations::{Conversation, Shape, Subject},
     messages::{Message, MessageRole},
     replies::{FinishReason, Generation, Outcome, Price, Usage, Written},
 };
@@ -125,6 +125,7 @@ pub(crate) fn conversation(n: u32, owner: u32) -> Conversation {
         system_message: Some("Be kind. 🙏".into()),
         model: Some("small".into()),
         metadata: Some(r#"{"z":1, "a":2}"#.into()),
+        shape: Shape::default(),
     };
     Conversation::begin(conversation_id(n), code(n), user_id(owner), subject, NOW)
 }

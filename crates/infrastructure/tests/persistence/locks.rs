@@ -11,7 +11,7 @@ use repartee_application::ports::{
 };
 use repartee_domain::{
     ApiKeyId,
-    accounts::{ApiKey, Email, LoginSession, NewApiKey, Role, User},
+    accounts::{ApiKey, Email, LoginSession, NewApiKey, Role, User, Username},
 };
 use repartee_infrastructure::persistence::SeaApiKeyRepository;
 use sea_orm::ConnectionTrait;
@@ -87,6 +87,30 @@ async fn a_role_changes_while_turns_of_administrators_are_stored() {
 
         let changed = db.users().find(user_id(1)).await.unwrap().unwrap();
         assert_eq!(changed.role, Role::User);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_changes_while_a_turn_of_its_owner_is_stored() {
+    let db = TestDatabase::postgres().await;
+    db.run(async |db| {
+        db.with_user(1).await;
+        let mut renamed = user(1);
+        renamed.profile.username = Some(Username::parse("Countess").unwrap());
+
+        let renamed = while_pointed_at(db, db.users().save(renamed, entry())).await;
+
+        let email = Email::parse("countess@example.com").unwrap();
+        db.execute("DELETE FROM feeds").await;
+        let change = AccountChange {
+            user: User { email: email.clone(), ..renamed },
+            needs_another_admin: false,
+            ends_sessions: false,
+            drops_links: true,
+        };
+        while_pointed_at(db, db.directory().change(change, vec![entry()])).await;
+        assert_eq!(db.users().find(user_id(1)).await.unwrap().unwrap().email, email);
     })
     .await;
 }

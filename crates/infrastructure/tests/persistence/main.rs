@@ -26,6 +26,8 @@ mod locks;
 mod login_failures;
 mod login_sessions;
 mod messages;
+mod personas;
+mod projects;
 mod recorder;
 mod refreshing;
 mod schema;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use repartee_application::{
     Order, PageRequest,
     ports::{
-        ConversationRepository, ConversationStats, MessageRepository, PortError, ReplyTimes,
-        TurnRepository,
+        ConversationRepository, ConversationStats, MessageReference, MessageRepository, PortError,
+        ReplyTimes, TurnRepository,
     },
 };
 use repartee_domain::{
     MessageId, Reference, UserId,
     conversations::{Conversation, ConversationStatus},
-    messages::{Message, MessageRole},
+    messages::{Feedback, Message, MessageRole, Rating},
 };
 
 use crate::{
@@ -32,6 +32,7 @@ on_both_databases!(
     any_unicode_is_kept_as_written,
     a_conversation_is_summed_up,
     nothing_said_sums_up_to_nothing,
+    feedback_is_kept_replaced_and_taken_back,
 );
 
 async fn list(
@@ -162,4 +163,30 @@ async fn nothing_said_sums_up_to_nothing(db: &TestDatabase) {
     db.with_conversation(1).await;
     let stats = db.messages().stats(user_id(1), conversation_id(1).into()).await.unwrap();
     assert_eq!(stats, Some(ConversationStats::default()));
+}
+
+async fn feedback_is_kept_replaced_and_taken_back(db: &TestDatabase) {
+    three_messages(db).await;
+    db.with_user(2).await;
+    let messages = db.messages();
+    let second = message_id(2);
+    let find = async |owner, message: MessageReference| {
+        messages.find_in(owner, conversation_id(1).into(), message).await.unwrap()
+    };
+    let down = Feedback { rating: Rating::Down, comment: Some("🫖 cold".into()), at: at(1) };
+    let up = Feedback { rating: Rating::Up, comment: None, at: at(2) };
+
+    assert!(!messages.rate(user_id(2), second, Some(up.clone())).await.unwrap());
+    assert!(!messages.rate(user_id(1), message_id(9), Some(up.clone())).await.unwrap());
+    for given in [Some(down), Some(up), None, None] {
+        assert!(messages.rate(user_id(1), second, given.clone()).await.unwrap());
+        let expected = Message { feedback: given, ..said(2, 1, "Hello") };
+        let code = Reference::Code(expected.code);
+        assert_eq!(find(user_id(1), second.into()).await.as_ref(), Some(&expected));
+        assert_eq!(find(user_id(1), code).await.as_ref(), Some(&expected));
+        let listed = list(db, user_id(1), Order::Ascending, None).await.unwrap().0;
+        assert_eq!(listed[1], expected);
+    }
+    assert_eq!(find(user_id(2), second.into()).await, None);
+    assert_eq!(find(user_id(1), message_id(9).into()).await, None);
 }

@@ -102,6 +102,7 @@ fn request(content: &str) -> ChatRequest {
         turns: vec![Turn { role: MessageRole::User, content: content.to_owned() }],
         temperature: Some(0.0),
         max_tokens: None,
+        passed: None,
     }
 }
 
@@ -314,6 +315,27 @@ async fn another_name_is_another_model() {
     assert!(matches!(model.stream(request).await, Err(ModelError::Rejected { .. })));
     assert!(matches!(model.count_tokens("gpt", vec![]).await, Err(ModelError::Rejected { .. })));
     assert_eq!(model.models().await.unwrap(), [MODEL_NAME]);
+}
+
+#[tokio::test]
+async fn what_it_has_no_use_for_is_refused_by_its_name() {
+    let model = Fixture::replying("").model;
+    let ask = async |field: Option<&'static str>, has_more_than_text| {
+        let fields = field.map(|field| (field, "1".to_owned())).into_iter().collect();
+        let passed = PassedThrough { messages: "[]".to_owned(), has_more_than_text, fields };
+        let request = ChatRequest { passed: Some(passed.into()), ..request("Hi") };
+        match model.stream(request).await {
+            Err(ModelError::Unsupported { parameter }) => Some(parameter),
+            Err(error) => panic!("{error}"),
+            Ok(_) => None,
+        }
+    };
+
+    for field in ["tools", "response_format", "stop", "seed"] {
+        assert_eq!(ask(Some(field), false).await, Some(field));
+    }
+    assert_eq!(ask(None, true).await, Some("messages"));
+    assert_eq!(ask(Some("user"), false).await, None, "who asks changes nothing");
 }
 
 #[tokio::test]

@@ -10,13 +10,17 @@ use crate::support::{
 };
 
 /// What answers without a token. A new route without one has to be added here.
-const OPEN: [&str; 27] = [
+const OPEN: [&str; 33] = [
     "GET /",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /api/chat/stream",
     "GET /api/health",
+    "GET /api/personas",
+    "GET /api/personas/{persona_id}",
     "GET /api/v1/health",
+    "GET /api/v1/personas",
+    "GET /api/v1/personas/{persona_id}",
     "GET /assets/{file}",
     "GET /docs",
     "GET /docs/{file}",
@@ -38,6 +42,8 @@ const OPEN: [&str; 27] = [
     "POST /oauth/introspect",
     "POST /oauth/revoke",
     "POST /oauth/token",
+    "POST /users/login",
+    "POST /users/register",
 ];
 
 const NOBODYS: &str = "01939c2e-7b9a-7000-8000-000000000000";
@@ -71,6 +77,7 @@ fn filled(operation: &Operation, conversation: &str, generation: &str) -> String
         .path
         .replace("{conversation_id}", conversation)
         .replace("{generation_id}", generation)
+        .replace("{message_id}", NOBODYS)
         .replace("{file}", "nothing")
 }
 
@@ -80,6 +87,15 @@ fn request(client: &Client, operation: &Operation, path: &str) -> RequestBuilder
     match operation.method {
         Method::GET | Method::DELETE => request,
         _ => request.json(&json!({"content": "Hello", "title": "Mine"})),
+    }
+}
+
+#[track_caller]
+fn refused(answer: &Answer, path: &str) {
+    if path.starts_with("/v1/") {
+        answer.openai_error(401, "authentication_error", "invalid_api_key");
+    } else {
+        answer.problem(401, "unauthenticated");
     }
 }
 
@@ -99,11 +115,11 @@ async fn without_a_token_there_is_nothing_but_what_is_open() {
         let nonsense = (stranger.with_token("nonsense"), "Bearer error=\"invalid_token\"");
         for (client, challenge) in [(stranger.clone(), "Bearer"), nonsense] {
             let answer = Answer::to(request(&client, &operation, &path)).await;
-            answer.problem(401, "unauthenticated");
+            refused(&answer, &path);
             assert_eq!(answer.header("www-authenticate"), challenge, "{method} {path}");
         }
         let malformed = request(&stranger, &operation, &path).body("{");
-        Answer::to(malformed).await.problem(401, "unauthenticated");
+        refused(&Answer::to(malformed).await, &path);
     }
     open.sort();
     assert_eq!(open, OPEN);

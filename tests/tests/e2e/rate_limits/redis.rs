@@ -6,6 +6,10 @@ use serde_json::json;
 use super::{LOG_INS, PER_HOUR, me};
 use crate::support::{WITHIN_A_SECOND, eventually, somebody};
 
+/// What the log says of Redis.
+const AWAY: &str = "Redis does not do its work";
+const BACK: &str = "Redis does its work again";
+
 fn limited(setup: Setup) -> Setup {
     setup.with(PER_HOUR, "6").with(LOG_INS, "3")
 }
@@ -19,11 +23,33 @@ async fn let_in(clients: [&Client; 2]) -> usize {
     count
 }
 
+/// How many of twelve requests of somebody new are let in, by turns at two servers; and who it was.
+/// Where Redis answered too late to count them all, it is done again with somebody else.
+async fn counted([here, there]: [&Server; 2]) -> (Client, usize) {
+    let told = |what: &str| {
+        let log = [here.log(), there.log()].concat();
+        log.iter().filter(|line| line.contains(what)).count()
+    };
+    for number in 0..5 {
+        let before = told(AWAY);
+        let ada = somebody(here, &format!("ada-{number}")).await;
+        let elsewhere = there.client().with_token(ada.token.as_deref().unwrap());
+        let count = let_in([&ada, &elsewhere]).await;
+        if told(AWAY) == before {
+            return (ada, count);
+        }
+        eventually("Redis counts again", WITHIN_A_SECOND, async || {
+            let_in([&ada, &elsewhere]).await;
+            told(BACK) == told(AWAY)
+        })
+        .await;
+    }
+    panic!("Redis is too slow every time");
+}
+
 async fn of_two_replicas(setup: Setup) -> usize {
     let [here, there] = limited(setup).replicas().await;
-    let ada = somebody(&here, "ada").await;
-    let elsewhere = there.client().with_token(ada.token.as_deref().unwrap());
-    let_in([&ada, &elsewhere]).await
+    counted([&here, &there]).await.1
 }
 
 #[tokio::test]
@@ -41,22 +67,25 @@ async fn log_in_fails(server: &Server) -> u16 {
     server.client().post("/api/v1/auth/login", &wrong).await.status
 }
 
-async fn cache(server: &Server) -> String {
-    let health = server.client().get("/health").await.expect(200);
-    health["cache"].as_str().unwrap().to_owned()
+/// Each part has a second to answer: where the machine is slow, it is asked again.
+async fn healthy_and(server: &Server, cache: &str) {
+    eventually(&format!("Redis is {cache}"), WITHIN_A_SECOND, async || {
+        let health = server.client().get("/health").await;
+        health.status == 200 && health.json()["cache"] == cache
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn without_redis_log_ins_are_limited_here_and_the_rest_is_open() {
     let server = limited(Setup::on(Engine::Sqlite).with_own_redis()).start().await;
-    let ada = somebody(&server, "ada").await;
-    assert_eq!(let_in([&ada, &ada]).await, 6);
-    assert_eq!(cache(&server).await, "connected");
+    let (ada, count) = counted([&server, &server]).await;
+    assert_eq!(count, 6);
+    healthy_and(&server, "connected").await;
 
     server.site.redis().stop().await;
 
-    eventually("health tells it", WITHIN_A_SECOND, async || cache(&server).await == "unavailable")
-        .await;
+    healthy_and(&server, "unavailable").await;
     assert_eq!(let_in([&ada, &ada]).await, 12);
     for expected in [401, 401, 401, 429, 429] {
         assert_eq!(log_in_fails(&server).await, expected);
@@ -65,5 +94,5 @@ async fn without_redis_log_ins_are_limited_here_and_the_rest_is_open() {
     server.site.redis().start_again().await;
     let is_limited = async || me(&ada).await.status == 429;
     eventually("it counts again", 3 * WITHIN_A_SECOND, is_limited).await;
-    assert_eq!(cache(&server).await, "connected");
+    healthy_and(&server, "connected").await;
 }

@@ -89,7 +89,7 @@ async fn one_socket_carries_several_conversations(setup: Setup) {
         open.push(id_of(&conversation(&ada).await).to_owned());
     }
     for id in &open {
-        send(&mut socket, id, "At once", "mock-20-10").await;
+        send(&mut socket, id, "At once", "mock-20-100").await;
     }
 
     let mut replies: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
@@ -110,7 +110,7 @@ async fn one_socket_carries_several_conversations(setup: Setup) {
     }
     assert!(turns > open.len(), "they come at the same time, not one after the other");
     // A second message while one is being answered.
-    send(&mut socket, &open[0], "First", "mock-40-20").await;
+    send(&mut socket, &open[0], "First", "mock-40-100").await;
     let first = socket.wait_for("message_started").await;
     send(&mut socket, &open[0], "Impatient", "mock-1-0").await;
     let error = socket.wait_for("error").await;

@@ -10,8 +10,8 @@ use super::messages;
 
 /// Another process settles what a dead one left when its lease of 15 s has run out.
 pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(40);
-/// What the contract wants within a second, on a machine that is busy with other tests.
-pub(crate) const WITHIN_A_SECOND: Duration = Duration::from_secs(3);
+/// What the contract wants within a second may take longer where the machine is busy.
+pub(crate) const WITHIN_A_SECOND: Duration = Duration::from_secs(15);
 
 /// Asks again and again until it is so; a panic where it isn't within `limit`.
 pub(crate) async fn eventually(what: &str, limit: Duration, is_so: impl AsyncFn() -> bool) {

@@ -46,7 +46,7 @@ async fn a_caller_who_does_not_wait_changes_nothing(setup: Setup) {
     let server = setup.start().await;
     let ada = somebody(&server, "ada").await;
     let conversation = conversation(&ada).await;
-    let body = json!({"content": "Slowly", "model": "mock-20-20"});
+    let body = json!({"content": "Slowly", "model": "mock-20-200"});
     let request = ada.request(Method::POST, &format!("{conversation}/messages")).json(&body);
     let asking = tokio::task::JoinSet::from_iter([Answer::try_to(request)]);
     assert!(server.upstream().reaches(|stats| stats.open == 1).await);

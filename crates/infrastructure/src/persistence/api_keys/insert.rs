@@ -15,14 +15,9 @@ use crate::persistence::{
         api_key::{Column, Entity},
         user,
     },
-    error::database,
+    error::{TooMany, database, unless_too_many},
     idempotency,
 };
-
-/// Undoes the transaction, and with it the idempotency key.
-#[derive(Debug, thiserror::Error)]
-#[error("the owner has as many live keys as they may")]
-struct TooMany;
 
 pub(super) async fn insert(
     db: &Database,
@@ -44,7 +39,7 @@ pub(super) async fn insert(
                     idempotency::claim(tx, owner, &claimed, id, now).await?;
                 }
                 if count_live(tx, owner, now).await? >= u64::from(most) {
-                    return Err(PortError::Unavailable(TooMany.into()));
+                    return Err(TooMany.into());
                 }
                 let insert = Entity::insert(row.into_active_model());
                 insert.exec_without_returning(tx).await.map_err(database)?;
@@ -59,12 +54,11 @@ pub(super) async fn insert(
             idempotency::unless_used(db, owner, key, now, store).await
         }
     };
-    match inserted {
-        Ok(None) => Ok(KeyInserted::Done),
-        Ok(Some(used)) => Ok(KeyInserted::DoneBefore(used)),
-        Err(PortError::Unavailable(error)) if error.is::<TooMany>() => Ok(KeyInserted::TooMany),
-        Err(error) => Err(error),
-    }
+    Ok(match unless_too_many(inserted)? {
+        None => KeyInserted::TooMany,
+        Some(None) => KeyInserted::Done,
+        Some(Some(used)) => KeyInserted::DoneBefore(used),
+    })
 }
 
 /// On PostgreSQL, so that of two at once one counts the other's.

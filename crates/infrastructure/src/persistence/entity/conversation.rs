@@ -17,6 +17,8 @@ pub(crate) struct Model {
     pub model: Option<String>,
     pub status: String,
     pub metadata: Option<String>,
+    pub persona_id: Option<i64>,
+    pub project_id: Option<i64>,
     pub last_message_at: Option<DateTimeUtc>,
     pub last_activity_at: DateTimeUtc,
     pub ended_at: Option<DateTimeUtc>,

@@ -37,6 +37,14 @@ pub(crate) enum Relation {
         to = "super::conversation::Column::Id"
     )]
     Conversation,
+    #[sea_orm(has_one = "super::message_feedback::Entity")]
+    Feedback,
+}
+
+impl Related<super::message_feedback::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Feedback.def()
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}

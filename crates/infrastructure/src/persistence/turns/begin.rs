@@ -9,8 +9,8 @@ use repartee_domain::{
     replies::{Generation, GenerationState},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, QueryTrait, Statement,
     sea_query::{Condition, Expr, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use super::budget;
 use crate::persistence::{
     Database, Transaction,
     batch::statement,
+    budgets,
     entity::{
         conversation, feed_event,
         generation::{Column, Entity},
@@ -38,7 +39,8 @@ const GENERATION: &str = "INSERT INTO generations (id, owner_id, conversation_id
     user_message_id, message_id, state, model, lease_owner, lease_until, created_at, \
     api_key_id, reserved_tokens) \
     SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
-    WHERE (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) < ?";
+    WHERE (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) \
+    + (SELECT COUNT(*) FROM running_completions WHERE owner_id = ? AND expires_at > ?) < ?";
 
 pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun, PortError> {
     let turn = Arc::new(turn);
@@ -128,6 +130,8 @@ fn generation(backend: DbBackend, turn: &NewTurn, tokens: u64) -> Result<Stateme
         generation.api_key.map(ApiKeyId::as_uuid).into(),
         reserved.transpose()?.into(),
         owner.into(),
+        owner.into(),
+        generation.created_at.into(),
         i64::from(turn.most_running).into(),
     ];
     Ok(statement(backend, GENERATION, values))
@@ -147,7 +151,7 @@ async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, Port
     if let Some(other) = running(db, owner, conversation).await? {
         return Ok(Some(TurnBegun::ReplyInProgress(other)));
     }
-    let running_now = running_of(owner).count(db.reader()).await.map_err(database)?;
+    let running_now = budgets::running(db, owner, created_at).await?;
     if running_now >= u64::from(turn.most_running) {
         return Ok(Some(TurnBegun::TooManyRunning));
     }

@@ -19,6 +19,9 @@ use crate::persistence::{
     stored::{corrupt, number},
 };
 
+/// A user or a key, and what they may use in a month; `None` for any number.
+pub(in crate::persistence) type Subject = (Uuid, Option<u64>);
+
 /// One row, or none where the limit would be passed.
 const RESERVE: &str = "INSERT INTO token_budgets (subject_id, period, used, reserved) \
     SELECT ?, ?, 0, ? WHERE ? <= ? \
@@ -44,13 +47,23 @@ const CHARGE: &str = "UPDATE token_budgets SET used = used + running.reserved_to
 
 /// Reserves tokens for the user and the key, all or nothing; as the limits allow, however many
 /// transactions do so at once. Nothing is done where nothing is limited.
-pub(super) fn reserve(mut batch: Batch, turn: &NewTurn, tokens: u64) -> Result<Batch, PortError> {
+pub(super) fn reserve(batch: Batch, turn: &NewTurn, tokens: u64) -> Result<Batch, PortError> {
     if !turn.budget.is_limited() {
         return Ok(batch);
     }
-    let tokens = stored(tokens)?;
-    let period = Month::of(turn.generation.created_at).to_string();
-    for (subject, limit) in subjects(turn) {
+    let period = Month::of(turn.generation.created_at);
+    reserve_of(batch, subjects(turn), period, tokens)
+}
+
+/// As many of each subject, whose limits come with them.
+pub(in crate::persistence) fn reserve_of(
+    mut batch: Batch,
+    subjects: impl Iterator<Item = Subject>,
+    period: Month,
+    tokens: u64,
+) -> Result<Batch, PortError> {
+    let (tokens, period) = (stored(tokens)?, period.to_string());
+    for (subject, limit) in subjects {
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let values: [Value; 6] = [
             subject.into(),
@@ -84,9 +97,18 @@ pub(super) fn settle(
 
 /// What is left for a turn, of what is limited the least.
 pub(super) async fn left(db: &Database, turn: &NewTurn) -> Result<u64, PortError> {
-    let period = Month::of(turn.generation.created_at).to_string();
+    left_of(db, subjects(turn), Month::of(turn.generation.created_at)).await
+}
+
+/// What is left of what is limited the least.
+pub(in crate::persistence) async fn left_of(
+    db: &Database,
+    subjects: impl Iterator<Item = Subject>,
+    period: Month,
+) -> Result<u64, PortError> {
+    let period = period.to_string();
     let mut left = u64::MAX;
-    for (subject, limit) in subjects(turn) {
+    for (subject, limit) in subjects {
         let Some(limit) = limit else { continue };
         let sql = "SELECT used + reserved AS taken FROM token_budgets \
             WHERE subject_id = ? AND period = ?";
@@ -131,13 +153,22 @@ pub(in crate::persistence) async fn forget(
     tx.execute_raw(delete).await.map(drop).map_err(database)
 }
 
-fn subjects(turn: &NewTurn) -> impl Iterator<Item = (Uuid, Option<u64>)> {
-    let TurnBudget { of_user, of_key, .. } = turn.budget;
-    let user = (turn.generation.owner.as_uuid(), of_user);
-    let key = turn.generation.api_key.map(|key: ApiKeyId| (key.as_uuid(), of_key));
+fn subjects(turn: &NewTurn) -> impl Iterator<Item = Subject> + use<> {
+    subjects_of(turn.generation.owner, turn.generation.api_key, turn.budget)
+}
+
+/// A user, and the key that they asked with.
+pub(in crate::persistence) fn subjects_of(
+    owner: UserId,
+    key: Option<ApiKeyId>,
+    budget: TurnBudget,
+) -> impl Iterator<Item = Subject> {
+    let TurnBudget { of_user, of_key, .. } = budget;
+    let user = (owner.as_uuid(), of_user);
+    let key = key.map(|key| (key.as_uuid(), of_key));
     [Some(user), key].into_iter().flatten()
 }
 
-fn stored(tokens: u64) -> Result<i64, PortError> {
+pub(in crate::persistence) fn stored(tokens: u64) -> Result<i64, PortError> {
     i64::try_from(tokens).map_err(corrupt)
 }

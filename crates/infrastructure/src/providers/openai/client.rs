@@ -15,7 +15,7 @@ use super::{
     errors::Refusal,
     health::Health,
     key::Key,
-    reply::{self, MAX_WHOLE, broken, malformed},
+    reply::{self, MAX_WHOLE, Transcript, broken, malformed},
     request,
     wire::ModelList,
 };
@@ -91,12 +91,12 @@ impl Client {
                 None => return Err(refusal.into_error(&self.key)),
             }
         };
+        let transcript = Transcript::new(self.key.clone(), request.passed.is_some());
         if is_json(&response) {
-            let reply =
-                self.read(response).await.and_then(|json| reply::whole(&json, self.key.clone()));
+            let reply = self.read(response).await.and_then(|json| reply::whole(&json, transcript));
             return self.noted(reply);
         }
-        Ok(reply::streamed(response, self.key.clone(), Arc::clone(&self.health)))
+        Ok(reply::streamed(response, transcript, Arc::clone(&self.health)))
     }
 
     pub(super) async fn models(&self) -> Result<Vec<String>, ModelError> {

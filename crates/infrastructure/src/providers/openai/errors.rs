@@ -85,6 +85,7 @@ impl Refusal {
             status if status.is_server_error() => {
                 ModelError::Unavailable { retry_after, source: reason.into() }
             }
+            StatusCode::NOT_FOUND => ModelError::UnknownModel { reason },
             _ => ModelError::Rejected { reason },
         }
     }

@@ -7,7 +7,6 @@ use repartee_application::ports::{ChatChunk, ChatStream, ModelError, Source};
 use repartee_domain::replies::FinishReason;
 use reqwest::Response;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::{
     errors::Problem,
@@ -16,6 +15,7 @@ use super::{
     sse::{Decoder, Event},
     wire::{Completion, Usage},
 };
+use crate::within::within;
 
 /// How long the end of an answer is waited for once all of it has been said. A connection that
 /// was read to its end is used again.
@@ -24,9 +24,13 @@ const ENDING: Duration = Duration::from_millis(250);
 pub(super) const MAX_WHOLE: usize = 4 << 20;
 
 /// Reads the answer as it is asked for. Dropping the stream closes the connection.
-pub(super) fn streamed(response: Response, key: Key, health: Arc<Health>) -> ChatStream {
+pub(super) fn streamed(
+    response: Response,
+    transcript: Transcript,
+    health: Arc<Health>,
+) -> ChatStream {
     let events = Decoder::default();
-    let reply = Reply { response, events, is_received: false, transcript: Transcript::new(key) };
+    let reply = Reply { response, events, is_received: false, transcript };
     stream::try_unfold((reply, health), |(mut reply, health)| async move {
         match reply.next().await {
             Ok(Some(chunk)) => {
@@ -46,8 +50,7 @@ pub(super) fn streamed(response: Response, key: Key, health: Arc<Health>) -> Cha
 }
 
 /// A whole completion, from a server that does not stream.
-pub(super) fn whole(json: &[u8], key: Key) -> Result<ChatStream, ModelError> {
-    let mut transcript = Transcript::new(key);
+pub(super) fn whole(json: &[u8], mut transcript: Transcript) -> Result<ChatStream, ModelError> {
     transcript.read_json(json)?;
     transcript.finish(FinishReason::Stop);
     Ok(stream::iter(transcript.ready.into_iter().map(Ok)).boxed())
@@ -95,13 +98,15 @@ impl Reply {
         // Whatever still comes is not read into the reply; a server that does not end its answer
         // loses the connection.
         let rest = async { while let Ok(Some(_)) = self.response.chunk().await {} };
-        let _ = timeout(ENDING, rest).await;
+        let _ = within(ENDING, rest).await;
     }
 }
 
 /// What the answer has said so far.
-struct Transcript {
+pub(super) struct Transcript {
     key: Key,
+    /// Whether what is no text is told as well.
+    tells_fields: bool,
     ready: VecDeque<ChatChunk>,
     /// Told after the end: servers that count along send one with every piece.
     usage: Option<Usage>,
@@ -110,8 +115,9 @@ struct Transcript {
 }
 
 impl Transcript {
-    fn new(key: Key) -> Self {
-        Self { key, ready: VecDeque::new(), usage: None, is_finished: false, is_done: false }
+    pub(super) fn new(key: Key, tells_fields: bool) -> Self {
+        let ready = VecDeque::new();
+        Self { key, tells_fields, ready, usage: None, is_finished: false, is_done: false }
     }
 
     fn read(&mut self, event: &Event<'_>) -> Result<(), ModelError> {
@@ -137,10 +143,12 @@ impl Transcript {
                 if let Some(choice) = choices.0
                     && !self.is_finished
                 {
+                    let fields = self.tells_fields.then(|| choice.fields()).flatten();
                     let (text, finish) = choice.take();
                     if !text.is_empty() {
                         self.ready.push_back(ChatChunk::Text(text));
                     }
+                    self.ready.extend(fields.map(ChatChunk::Fields));
                     if let Some(reason) = finish {
                         self.finish(reason);
                     }

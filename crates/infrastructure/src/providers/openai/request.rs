@@ -1,8 +1,12 @@
 //! What a provider is asked.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use repartee_application::ports::ChatRequest;
+use repartee_domain::replies::Turn;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::dialect::Dialect;
 
@@ -10,8 +14,7 @@ use super::dialect::Dialect;
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    #[serde(serialize_with = "messages")]
-    messages: &'a ChatRequest,
+    messages: Messages<'a>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
@@ -21,6 +24,18 @@ struct Body<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
+    /// What a client said itself.
+    #[serde(flatten)]
+    passed: BTreeMap<&'static str, &'a RawValue>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Messages<'a> {
+    #[serde(serialize_with = "messages")]
+    Turns(&'a [Turn]),
+    /// As a client put them.
+    Passed(&'a RawValue),
 }
 
 #[derive(Serialize)]
@@ -35,24 +50,31 @@ struct Message<'a> {
 }
 
 pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, serde_json::Error> {
+    let (messages, passed) = match &request.passed {
+        None => (Messages::Turns(&request.turns), BTreeMap::new()),
+        Some(passed) => {
+            let fields = passed.fields.iter();
+            let fields = fields.map(|(name, value)| Ok((*name, serde_json::from_str(value)?)));
+            let messages = serde_json::from_str(&passed.messages)?;
+            (Messages::Passed(messages), fields.collect::<Result<_, serde_json::Error>>()?)
+        }
+    };
     let limit_if = |wanted: bool| request.max_tokens.filter(|_| wanted);
     let body = Body {
         model: &request.model,
-        messages: request,
+        messages,
         stream: true,
         stream_options: dialect.asks_for_usage.then_some(StreamOptions { include_usage: true }),
         temperature: request.temperature,
         max_tokens: limit_if(!dialect.limits_completion),
         max_completion_tokens: limit_if(dialect.limits_completion),
+        passed,
     };
     serde_json::to_vec(&body).map(Bytes::from)
 }
 
-fn messages<S: Serializer>(request: &ChatRequest, serializer: S) -> Result<S::Ok, S::Error> {
+fn messages<S: Serializer>(turns: &[Turn], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(
-        request
-            .turns
-            .iter()
-            .map(|turn| Message { role: turn.role.as_str(), content: &turn.content }),
+        turns.iter().map(|turn| Message { role: turn.role.as_str(), content: &turn.content }),
     )
 }

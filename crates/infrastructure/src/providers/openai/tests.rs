@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use repartee_application::ports::ChatChunk;
+use repartee_application::ports::{ChatChunk, PassedThrough};
 use repartee_domain::{
     messages::MessageRole,
     replies::{FinishReason, Turn},
@@ -59,6 +59,16 @@ fn request() -> ChatRequest {
         turns: vec![turn(MessageRole::System, "Be brief."), turn(MessageRole::User, "\"Why?\"\n")],
         temperature: Some(0.7),
         max_tokens: Some(64),
+        passed: None,
+    }
+}
+
+/// What a client said itself.
+fn passed() -> PassedThrough {
+    PassedThrough {
+        messages: r#"[{"role":"developer","content":[{"type":"text","text":"Hi"}],"z":1}]"#.into(),
+        has_more_than_text: false,
+        fields: vec![("tools", r#"[{"z":1.50,"a":null}]"#.into()), ("seed", "7".into())],
     }
 }
 
@@ -96,6 +106,21 @@ fn shown(error: &ModelError) -> String {
         source = error.source();
     }
     shown
+}
+
+#[tokio::test]
+async fn what_a_client_said_itself_is_sent_as_it_came() {
+    let server = Server::answering([Answer::events(HELLO)]).await;
+    let passed = passed();
+    let request = ChatRequest { passed: Some(passed.clone().into()), ..request() };
+    model(&server).stream(request).await.unwrap().collect::<Vec<_>>().await;
+
+    let body = server.requests().remove(0).body;
+    assert!(body.contains(&format!("\"messages\":{}", passed.messages)), "{body}");
+    for (name, value) in passed.fields {
+        assert!(body.contains(&format!("\"{name}\":{value}")), "{body}");
+    }
+    assert!(!body.contains("Be brief."), "the turns are the same in fewer words: {body}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Map, Value, value::RawValue};
 
 /// A piece of a completion, or the whole of one: they differ in where the text stands.
 #[derive(Debug, Deserialize)]
@@ -28,6 +28,8 @@ pub(super) struct Choice {
 #[derive(Debug, Deserialize)]
 struct Said {
     content: Option<Content>,
+    tool_calls: Option<Box<RawValue>>,
+    refusal: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -58,12 +60,39 @@ struct Content(String);
 struct Finish(Option<FinishReason>);
 
 impl Choice {
+    /// What is said beside the text, as the fields of a piece: a JSON object.
+    pub(super) fn fields(&self) -> Option<String> {
+        let said = self.delta.as_ref().or(self.message.as_ref())?;
+        let is_whole = self.delta.is_none();
+        let tool_calls = said.tool_calls.as_ref().map(|calls| {
+            let calls = calls.get();
+            if is_whole { numbered(calls) } else { calls.to_owned() }
+        });
+        let refusal = said.refusal.as_ref().map(|refusal| refusal.get().to_owned());
+        let fields: Vec<_> = [("tool_calls", tool_calls), ("refusal", refusal)]
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?)))
+            .collect();
+        (!fields.is_empty()).then(|| format!("{{{}}}", fields.join(",")))
+    }
+
     /// Text, which may be empty, and why it ended.
     pub(super) fn take(self) -> (String, Option<FinishReason>) {
         let said = self.delta.or(self.message);
         let text = said.and_then(|said| said.content).map_or_else(String::new, |content| content.0);
         (text, self.finish_reason.and_then(|finish| finish.0))
     }
+}
+
+/// A whole answer's calls of tools as a stream's, where each says which one it is.
+fn numbered(calls: &str) -> String {
+    let Ok(mut list) = serde_json::from_str::<Vec<Map<String, Value>>>(calls) else {
+        return calls.to_owned();
+    };
+    for (number, call) in list.iter_mut().enumerate() {
+        call.entry("index").or_insert(number.into());
+    }
+    serde_json::to_string(&list).unwrap_or_else(|_| calls.to_owned())
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {

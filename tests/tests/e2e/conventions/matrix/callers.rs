@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Expected,
-    rows::{Access, Row},
+    rows::{Access, Row, new_persona},
 };
 use crate::support::{
     PASSWORD, address, ask, conversation, id_of, id_of_user, list, log_in, register, text,
@@ -148,6 +148,11 @@ impl<'a> People<'a> {
             let id = match name {
                 "conversation_id" => id_of(&conversation(owner).await).to_owned(),
                 "generation_id" => generation(owner).await,
+                "message_id" => {
+                    let conversation = before.trim_end_matches("/messages/");
+                    let turn = ask(owner, conversation, "Hello", "mock-2-0").await.expect(200);
+                    text(&turn["reply"]["id"]).to_owned()
+                }
                 "user_id" => id_of_user(owner).await,
                 "session_id" => {
                     let sessions = owner.get("/api/v1/auth/sessions").await.expect(200);
@@ -157,6 +162,30 @@ impl<'a> People<'a> {
                     let made = owner.post("/api/v1/api-keys", &json!({"name": "one"})).await;
                     text(&made.expect(201)["id"]).to_owned()
                 }
+                "persona_id" => {
+                    let made = self.root.post("/api/v1/personas", &new_persona()).await;
+                    made.expect(201)["id"].to_string()
+                }
+                "project_id" => {
+                    let made = owner.post("/api/v1/projects", &json!({"name": "Tea"})).await;
+                    made.expect(201)["id"].to_string()
+                }
+                "prompt_id" => {
+                    let prompt = json!({"content": "Hm."});
+                    let mut prompts = before.trim_end_matches('/').to_owned();
+                    if prompts == "/projects/prompts" {
+                        let made = owner.post("/projects", &json!({"name": "Tea"})).await;
+                        prompts = format!("/projects/{}/prompts", made.expect(201)["id"]);
+                    }
+                    owner.post(&prompts, &prompt).await.expect(201)["id"].to_string()
+                }
+                "member_id" => {
+                    let root = id_of_user(&self.root).await;
+                    let role = json!({"role": "viewer"});
+                    owner.put(&format!("{before}{root}"), &role).await.expect(200);
+                    root
+                }
+                "model_id" => "mock-echo".to_owned(),
                 "file" => "nothing".to_owned(),
                 name => panic!("what is {name}?"),
             };

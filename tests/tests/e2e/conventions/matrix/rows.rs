@@ -99,8 +99,13 @@ pub(super) const ROWS: &[Row] = &[
     row("DELETE /api/v1/conversations/{conversation_id}", Owner, 204, None, ""),
     row("GET /api/v1/conversations/{conversation_id}/messages", Owner, 200, None, ""),
     row("POST /api/v1/conversations/{conversation_id}/messages", Owner, 200, Json(|| json!({"content": "Hello", "model": "mock-1-0"})), ""),
+    row("PUT /api/v1/conversations/{conversation_id}/messages/{message_id}/feedback", Owner, 200, Json(|| json!({"rating": "up"})), ""),
     row("GET /api/v1/stream/chat/{conversation_id}", Owner, 200, None, "?message=Hello&model=mock-1-0"),
     row("GET /api/v1/conversations/{conversation_id}/stats", Owner, 200, None, ""),
+    row("GET /api/v1/models", SignedIn, 200, None, ""),
+    row("POST /v1/chat/completions", SignedIn, 200, Json(|| json!({"model": "mock-1-0", "messages": [{"role": "user", "content": "Hello"}]})), ""),
+    row("GET /v1/models", SignedIn, 200, None, ""),
+    row("GET /v1/models/{model_id}", SignedIn, 200, None, ""),
     row("GET /api/v1/chats", SignedIn, 200, None, ""),
     row("POST /api/v1/chats", SignedIn, 201, Json(|| json!({"title": "Tea"})), ""),
     row("GET /api/v1/chats/{conversation_id}", Owner, 200, None, ""),
@@ -115,6 +120,41 @@ pub(super) const ROWS: &[Row] = &[
     row("POST /api/v1/users/{user_id}/conversations/{conversation_id}/end", Himself, 200, None, ""),
     row("GET /api/v1/users/{user_id}/conversations/{conversation_id}/stats", Himself, 200, None, ""),
     row("DELETE /api/v1/users/{user_id}/conversations/{conversation_id}", Himself, 204, None, ""),
+    row("GET /api/v1/personas", Guests, 200, None, ""),
+    row("POST /api/v1/personas", Managers, 201, Json(new_persona), ""),
+    row("GET /api/v1/personas/{persona_id}", Guests, 200, None, ""),
+    row("PUT /api/v1/personas/{persona_id}", Managers, 200, Json(|| json!({"icon": "🍵"})), ""),
+    row("DELETE /api/v1/personas/{persona_id}", Managers, 204, None, ""),
+    row("GET /api/v1/projects", SignedIn, 200, None, ""),
+    row("POST /api/v1/projects", SignedIn, 201, Json(|| json!({"name": "Tea"})), ""),
+    row("GET /api/v1/projects/{project_id}", Owner, 200, None, ""),
+    row("PATCH /api/v1/projects/{project_id}", Owner, 200, Json(|| json!({"name": "Tea"})), ""),
+    row("DELETE /api/v1/projects/{project_id}", Owner, 204, None, ""),
+    row("GET /api/v1/projects/{project_id}/members", Owner, 200, None, ""),
+    row("PUT /api/v1/projects/{project_id}/members/{member_id}", Owner, 200, Json(|| json!({"role": "editor"})), ""),
+    row("DELETE /api/v1/projects/{project_id}/members/{member_id}", Owner, 204, None, ""),
+    row("GET /api/v1/projects/{project_id}/prompts", Owner, 200, None, ""),
+    row("POST /api/v1/projects/{project_id}/prompts", Owner, 201, Json(|| json!({"content": "Hm."})), ""),
+    row("GET /api/v1/projects/{project_id}/prompts/{prompt_id}", Owner, 200, None, ""),
+    row("PUT /api/v1/projects/{project_id}/prompts/{prompt_id}", Owner, 200, Json(|| json!({"content": "Hm."})), ""),
+    row("DELETE /api/v1/projects/{project_id}/prompts/{prompt_id}", Owner, 204, None, ""),
+    row("GET /api/v1/projects/{project_id}/prompts/{prompt_id}/versions", Owner, 200, None, ""),
+    row("POST /users/register", Anybody, 422, Json(|| json!({})), ""),
+    row("POST /users/login", Anybody, 422, Json(|| json!({})), ""),
+    row("GET /projects", SignedIn, 200, None, ""),
+    row("POST /projects", SignedIn, 201, Json(|| json!({"name": "Tea"})), ""),
+    row("GET /projects/{project_id}/prompts", Owner, 200, None, ""),
+    row("POST /projects/{project_id}/prompts", Owner, 201, Json(|| json!({"content": "Hm."})), ""),
+    row("PUT /projects/prompts/{prompt_id}", Owner, 200, Json(|| json!({"content": "Hm."})), ""),
+    row("DELETE /projects/prompts/{prompt_id}", Owner, 204, None, ""),
+    // In a project that nobody has.
+    row("POST /chat", SignedIn, 404, Json(|| json!({"project_id": 0, "message": "Hello"})), ""),
+    row("GET /api/personas", Guests, 200, None, ""),
+    row("GET /api/personas/{persona_id}", Guests, 200, None, ""),
+    row("GET /api/sessions", SignedIn, 200, None, ""),
+    row("POST /api/sessions", SignedIn, 201, Json(|| json!({"title": "Tea"})), ""),
+    row("PUT /api/sessions/{conversation_id}", Owner, 200, Json(|| json!({"title": "Tea"})), ""),
+    row("DELETE /api/sessions/{conversation_id}", Owner, 204, None, ""),
     row("POST /api/chat", Guests, 200, Json(|| json!({"message": "Hello"})), ""),
     row("GET /api/chat/stream", Guests, 426, None, ""),
     row("GET /api/v1/generations/{generation_id}", Owner, 200, None, ""),
@@ -146,6 +186,13 @@ pub(super) const ROWS: &[Row] = &[
 
 fn new_password() -> Value {
     json!({"current_password": PASSWORD, "new_password": "difference-engine-2"})
+}
+
+/// One that is not there yet.
+pub(super) fn new_persona() -> Value {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("Persona {}", COUNT.fetch_add(1, Ordering::Relaxed));
+    json!({"name": name, "system_prompt": "Be somebody."})
 }
 
 /// Somebody who is not there yet.

@@ -25,13 +25,15 @@ async fn a_refusal_is_told_by_its_status_and_code_alone() {
     let body = format!(
         r#"{{"error":{{"message":"Incorrect key {KEY}. Ask ops@corp.example","type":"invalid_request_error","code":"invalid_api_key"}}}}"#
     );
-    for status in [302, 400, 401, 402, 403, 404, 405, 413, 422] {
+    for status in [302, 400, 401, 402, 403, 405, 413, 422] {
         let error = refusal(Answer::json(status, &body)).await;
         assert!(
             matches!(&error, ModelError::Rejected { reason } if *reason == format!("status {status}, invalid_api_key")),
             "{error:?}"
         );
     }
+    let error = refusal(Answer::json(404, &body)).await;
+    assert!(matches!(&error, ModelError::UnknownModel { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -27,6 +27,50 @@ async fn a_reply_may_be_cut_anywhere_and_its_lines_may_end_anyhow() {
 }
 
 #[tokio::test]
+async fn calls_of_tools_are_told_where_a_question_was_passed_through_and_only_there() {
+    let calls = r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\": 1.50"}}]}"#;
+    let refusal = r#"{"content":"b","refusal":"No.","reasoning":"hm"}"#;
+    let text = stream(&[
+        &format!(r#"{{"choices":[{{"delta":{calls}}}]}}"#),
+        &format!(r#"{{"choices":[{{"delta":{refusal}}}]}}"#),
+        r#"{"choices":[{"delta":{"tool_calls":null},"finish_reason":"tool_calls"}]}"#,
+    ]);
+    let answer = || Answer::events(&text);
+    let server = Server::answering([answer(), answer()]).await;
+    let finished = ChatChunk::Finished(FinishReason::ToolCalls);
+    assert_eq!(told(ask(&server).await), (vec![said("b"), finished.clone()], true));
+
+    let passed = ChatRequest { passed: Some(passed().into()), ..request() };
+    let told_through = model(&server).stream(passed).await.unwrap().collect().await;
+
+    let fields = |json: &str| ChatChunk::Fields(json.to_owned());
+    let expected = vec![fields(calls), said("b"), fields(r#"{"refusal":"No."}"#), finished];
+    let (chunks, is_over) = told(told_through);
+    let expected_calls = vec![expected[0].clone()];
+    assert_eq!(chunks[..1], expected_calls, "as they came");
+    assert_eq!((chunks, is_over), (expected, true));
+}
+
+#[tokio::test]
+async fn calls_of_tools_in_a_whole_answer_say_which_they_are() {
+    let calls = r#"[{"id":"a","function":{"arguments":"{}"}},{"id":"b"}]"#;
+    let json = format!(
+        r#"{{"choices":[{{"message":{{"content":null,"tool_calls":{calls}}},"finish_reason":"tool_calls"}}]}}"#
+    );
+    let server = Server::answering([Answer::json(200, &json)]).await;
+    let passed = ChatRequest { passed: Some(passed().into()), ..request() };
+    let mut reply = model(&server).stream(passed).await.unwrap();
+
+    let ChatChunk::Fields(fields) = reply.next().await.unwrap().unwrap() else {
+        panic!("no fields")
+    };
+    let fields: serde_json::Value = serde_json::from_str(&fields).unwrap();
+    let numbers: Vec<_> =
+        fields["tool_calls"].as_array().unwrap().iter().map(|call| call["index"].clone()).collect();
+    assert_eq!(numbers, [0, 1]);
+}
+
+#[tokio::test]
 async fn each_piece_is_told_before_the_next_is_sent() {
     let text = stream(&[PIECE, PIECE, FINISH]);
     let length = stream(&[PIECE]).len();

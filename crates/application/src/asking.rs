@@ -1,7 +1,8 @@
-//! Asking models until one begins to answer.
+//! Asking models until one begins to answer: for replies, and for completions.
 
-use std::{pin::pin, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
+use async_trait::async_trait;
 use futures::{
     StreamExt,
     stream::{BoxStream, ReadyChunks},
@@ -9,36 +10,59 @@ use futures::{
 use repartee_domain::replies::Failure;
 use tokio::time::{sleep, timeout};
 
-use super::{
-    Shared,
-    draft::Draft,
-    runner::{CHECKPOINT, Job},
-};
 use crate::{
     models::Model,
-    ports::{ChatChunk, ModelError},
+    ports::{ChatChunk, ChatRequest, Clock, IdGenerator, ModelError},
 };
 
 /// What is ready at once is taken at once, and becomes one event.
 const MOST_AT_ONCE: usize = 256;
 
-pub(super) type Chunks = ReadyChunks<BoxStream<'static, Result<ChatChunk, ModelError>>>;
+pub(crate) type Chunks = ReadyChunks<BoxStream<'static, Result<ChatChunk, ModelError>>>;
+
+/// Who asks, and what they do meanwhile.
+#[async_trait]
+pub(crate) trait Asker: Send {
+    /// What this model is asked.
+    fn request(&self, model: &Model) -> ChatRequest;
+
+    /// Others are served first.
+    fn queued(&mut self, position: u32);
+
+    /// Does what has to be done while a model is waited for: for ever, and dropped anywhere.
+    async fn meanwhile(&mut self) -> Infallible;
+}
+
+/// What asking needs of the outside world.
+#[derive(Clone, Copy)]
+pub(crate) struct AskPorts<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) ids: &'a (dyn IdGenerator + 'static),
+}
 
 /// A model that has begun to answer.
-pub(super) struct Answering {
-    pub(super) model: Model,
-    pub(super) chunks: Chunks,
+pub(crate) struct Answering {
+    pub(crate) model: Model,
+    pub(crate) chunks: Chunks,
     /// What came first: text, or an end without any.
-    pub(super) first: Vec<Result<ChatChunk, ModelError>>,
+    pub(crate) first: Vec<Result<ChatChunk, ModelError>>,
 }
 
 /// How often models were asked, and which one was last.
 #[derive(Default)]
-pub(super) struct Asked {
-    pub(super) attempts: u32,
-    pub(super) last: Option<Model>,
+pub(crate) struct Asked {
+    pub(crate) attempts: u32,
+    pub(crate) last: Option<Model>,
     /// Whether a provider has taken the prompt: it answers, or was asked and has not refused yet.
-    pub(super) is_taken: bool,
+    pub(crate) is_taken: bool,
+}
+
+/// Why nobody answers.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) failure: Failure,
+    /// What the model said that was asked last; `None` where none was, or it said nothing.
+    pub(crate) error: Option<ModelError>,
 }
 
 enum Refusal {
@@ -48,16 +72,16 @@ enum Refusal {
 
 /// Asks the models in order, each as often as its policy says. Only what happens before the
 /// first piece of text is tried again: nobody gets the same text twice.
-pub(super) async fn ask(
-    shared: &Shared,
-    job: &Job,
-    draft: &mut Draft,
+pub(crate) async fn ask(
+    ports: AskPorts<'_>,
+    models: &[Model],
+    asker: &mut dyn Asker,
     asked: &mut Asked,
-) -> Result<Answering, Failure> {
+) -> Result<Answering, Unanswered> {
     // Where nobody is asked.
-    let mut failure = Failure::ModelUnavailable;
-    for model in &job.models {
-        if !model.breaker.admit(shared.ports.clock.now()) {
+    let mut unanswered = Unanswered { failure: Failure::ModelUnavailable, error: None };
+    for model in models {
+        if !model.breaker.admit(ports.clock.now()) {
             tracing::warn!(model = model.id, "not asked: too many turns of its provider failed");
             continue;
         }
@@ -65,7 +89,7 @@ pub(super) async fn ask(
             asked.attempts += 1;
             asked.last = Some(model.clone());
             asked.is_taken = true;
-            let answer = once(shared, model, job, draft, &mut asked.is_taken).await;
+            let answer = once(model, asker, &mut asked.is_taken).await;
             let refusal = match answer {
                 Ok((chunks, first)) => {
                     model.breaker.answers();
@@ -74,9 +98,9 @@ pub(super) async fn ask(
                 Err(refusal) => refusal,
             };
             asked.is_taken = false;
-            failure = refusal.failure();
+            let failure = refusal.failure();
             let wait = refusal.is_worth_another_try().then(|| {
-                model.retry.wait_after(attempt, shared.ports.ids.fraction(), refusal.retry_after())
+                model.retry.wait_after(attempt, ports.ids.fraction(), refusal.retry_after())
             });
             tracing::warn!(
                 model = model.id,
@@ -85,39 +109,43 @@ pub(super) async fn ask(
                 retries = wait.flatten().is_some(),
                 "the model did not answer: {failure}"
             );
+            let error = refusal.into_error();
+            // What a fallback does not support is no reason: without its trouble the first would
+            // have answered.
+            if !matches!(error, Some(ModelError::Unsupported { .. })) || asked.attempts == 1 {
+                unanswered = Unanswered { failure, error };
+            }
             let Some(wait) = wait.flatten() else {
                 // A refusal is an answer: the provider is there.
                 let has_answered = failure == Failure::ModelRejected;
-                model.breaker.record(has_answered, shared.ports.clock.now());
+                model.breaker.record(has_answered, ports.clock.now());
                 break;
             };
-            patiently(sleep(wait), shared, draft).await;
+            patiently(sleep(wait), asker).await;
         }
     }
-    Err(failure)
+    Err(unanswered)
 }
 
 /// One attempt, up to the first piece of text.
 async fn once(
-    shared: &Shared,
     model: &Model,
-    job: &Job,
-    draft: &mut Draft,
+    asker: &mut dyn Asker,
     is_taken: &mut bool,
 ) -> Result<(Chunks, Vec<Result<ChatChunk, ModelError>>), Refusal> {
     let limit = model.limits.first_token;
     // Others' replies are no silence of this one's model: the total limit is enough for waiting.
     let mut is_queued = false;
-    let asking = timeout(limit, model.provider.stream(job.request(model)));
-    let asked = patiently(asking, shared, draft).await;
+    let asking = timeout(limit, model.provider.stream(asker.request(model)));
+    let asked = patiently(asking, asker).await;
     let stream = asked.map_err(|_| Refusal::TimedOut)?.map_err(Refusal::Error)?;
     let mut chunks = stream.ready_chunks(MOST_AT_ONCE);
     loop {
         let next = if is_queued {
-            patiently(chunks.next(), shared, draft).await
+            patiently(chunks.next(), asker).await
         } else {
             let waiting = timeout(limit, chunks.next());
-            patiently(waiting, shared, draft).await.map_err(|_| Refusal::TimedOut)?
+            patiently(waiting, asker).await.map_err(|_| Refusal::TimedOut)?
         };
         let Some(next) = next else {
             return Err(Refusal::Error(ModelError::Broken(
@@ -130,7 +158,7 @@ async fn once(
                 Ok(ChatChunk::Queued { position }) => {
                     is_queued = true;
                     *is_taken = false;
-                    draft.queued(position, &shared.ports);
+                    asker.queued(position);
                 }
                 Err(error) if first.is_empty() => return Err(Refusal::Error(error)),
                 chunk => first.push(chunk),
@@ -143,21 +171,11 @@ async fn once(
     }
 }
 
-/// Waits, and has what was told so far stored where that takes long.
-pub(super) async fn patiently<T>(
-    waiting: impl Future<Output = T>,
-    shared: &Shared,
-    draft: &mut Draft,
-) -> T {
-    let mut waiting = pin!(waiting);
-    loop {
-        let can_save = draft.has_unsaved() && !draft.is_saving();
-        tokio::select! {
-            biased;
-            done = &mut waiting => return done,
-            () = draft.saved() => {}
-            () = sleep(CHECKPOINT), if can_save => draft.checkpoint(&shared.checkpointer),
-        }
+async fn patiently<T>(waiting: impl Future<Output = T>, asker: &mut dyn Asker) -> T {
+    tokio::select! {
+        biased;
+        done = waiting => done,
+        never = asker.meanwhile() => match never {},
     }
 }
 
@@ -166,7 +184,11 @@ impl Refusal {
         match self {
             Self::TimedOut => Failure::FirstTokenTimeout,
             Self::Error(ModelError::NotInstalled { .. }) => Failure::ModelUnavailable,
-            Self::Error(ModelError::Rejected { .. }) => Failure::ModelRejected,
+            Self::Error(
+                ModelError::Rejected { .. }
+                | ModelError::UnknownModel { .. }
+                | ModelError::Unsupported { .. },
+            ) => Failure::ModelRejected,
             Self::Error(_) => Failure::ModelFailed,
         }
     }
@@ -174,7 +196,12 @@ impl Refusal {
     fn is_worth_another_try(&self) -> bool {
         match self {
             Self::TimedOut => false,
-            Self::Error(ModelError::Rejected { .. } | ModelError::NotInstalled { .. }) => false,
+            Self::Error(
+                ModelError::Rejected { .. }
+                | ModelError::UnknownModel { .. }
+                | ModelError::Unsupported { .. }
+                | ModelError::NotInstalled { .. },
+            ) => false,
             Self::Error(_) => true,
         }
     }
@@ -186,6 +213,13 @@ impl Refusal {
                 | ModelError::RateLimited { retry_after },
             ) => *retry_after,
             _ => None,
+        }
+    }
+
+    fn into_error(self) -> Option<ModelError> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::TimedOut => None,
         }
     }
 

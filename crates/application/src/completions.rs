@@ -1,0 +1,232 @@
+//! Completions: a question and its answer, of which nothing is stored but what it used.
+//!
+//! Unlike a reply a completion belongs to who asked for it: once nobody reads it any more, the
+//! model is stopped, and what it used until then is counted.
+
+mod running;
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+use std::{convert::Infallible, future::pending, sync::Arc};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::BoxStream;
+use repartee_domain::{
+    FieldError,
+    replies::{Failure, FinishReason, Turn, Usage},
+};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::{running::Running, writing::written};
+use crate::{
+    Actor, AppError, Permission,
+    asking::{AskPorts, Asker, Unanswered},
+    budgeting,
+    models::{Model, ModelCatalogue},
+    ports::{
+        BudgetLedger, ChatRequest, Clock, IdGenerator, ModelError, NewSpending, PassedThrough,
+        Spawner, Spending, TurnBudget,
+    },
+    replies::{RETRY_AFTER_SHUTDOWN, ReplyService, check},
+};
+
+/// How much longer than it may take a completion counts as running, in case its process went away.
+const GRACE: TimeDelta = TimeDelta::minutes(1);
+/// What a picture costs at the most with the models in use. Tokens, as bytes of a prompt are.
+const PICTURE: usize = 2_048;
+
+#[derive(Clone)]
+pub struct CompletionService {
+    shared: Arc<Shared>,
+}
+
+pub struct CompletionPorts {
+    pub models: Arc<ModelCatalogue>,
+    pub budgets: Arc<dyn BudgetLedger>,
+    /// Those that completions share their places with.
+    pub replies: ReplyService,
+    pub spawner: Arc<dyn Spawner>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGenerator>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CompletionRules {
+    /// How many replies and completions of a user may be written at once, by all processes together.
+    pub most_per_user: u32,
+    /// Tokens that a user may use in a calendar month (UTC); `None` for any number.
+    pub monthly_token_budget: Option<u64>,
+}
+
+struct Shared {
+    ports: CompletionPorts,
+    rules: CompletionRules,
+}
+
+/// A question, as it comes in.
+#[derive(Debug, Clone, Default)]
+pub struct NewCompletion {
+    /// The model to ask, by its name here.
+    pub model: String,
+    /// The texts of the messages.
+    pub turns: Vec<Turn>,
+    /// How many pictures come with them.
+    pub pictures: usize,
+    /// 0 to 2.
+    pub temperature: Option<f32>,
+    /// The longest answer, in tokens.
+    pub max_tokens: Option<u32>,
+    /// What the client said itself.
+    pub passed: PassedThrough,
+}
+
+/// An answer that has begun.
+pub struct Completion {
+    pub id: Uuid,
+    /// The model that answers, by its name here.
+    pub model: String,
+    pub created_at: DateTime<Utc>,
+    pub pieces: Pieces,
+}
+
+/// Its last piece is [`Piece::Ended`] or an error. Dropping it stops the model.
+pub type Pieces = BoxStream<'static, Result<Piece, AppError>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Never empty.
+    Text(String),
+    /// Further fields of a piece as the provider gave them, a JSON object: `{"tool_calls": […]}`.
+    Fields(String),
+    Ended {
+        reason: FinishReason,
+        usage: Usage,
+    },
+}
+
+impl CompletionService {
+    pub fn new(ports: CompletionPorts, rules: CompletionRules) -> Self {
+        Self { shared: Arc::new(Shared { ports, rules }) }
+    }
+
+    /// Asks a model, and returns when it begins to answer. A caller who goes away before is not
+    /// worked for any longer.
+    ///
+    /// # Errors
+    /// Whatever keeps the answer from beginning; what goes wrong later is told by its pieces.
+    pub async fn begin(&self, actor: &Actor, wish: NewCompletion) -> Result<Completion, AppError> {
+        actor.may(Permission::Chat)?;
+        actor.may_name_a_model()?;
+        check(Some(&wish.model), wish.temperature, wish.max_tokens)?;
+        let Shared { ports, .. } = &*self.shared;
+        let room = ports.replies.room()?;
+        let models = ports.models.resolve_for(actor, Some(&wish.model)).await?;
+        let limit = models.first().map(|model| model.limits).unwrap_or_default().total;
+        let deadline = Instant::now() + limit;
+        let mut question = Question { wish, most_tokens: None };
+        let budget = self.shared.budget(actor, &models, &question.wish);
+        let spending = Spending {
+            id: ports.ids.id(),
+            owner: actor.user,
+            api_key: actor.key().map(|key| key.id),
+        };
+        let created_at = ports.clock.now();
+        let wanted = NewSpending {
+            spending: spending.clone(),
+            began_at: created_at,
+            expires_at: created_at + TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX) + GRACE,
+            most_running: self.shared.rules.most_per_user,
+            budget,
+        };
+        let shutdown = room.shutdown.clone();
+        let mut running = Running::new(self.shared.clone(), spending.clone(), room);
+        let tokens = running.reserve(wanted).await?;
+        question.most_tokens = budget.reply_within(tokens);
+        running.bill.prompt = question.wish.turns.iter().map(|turn| turn.content.clone()).collect();
+        let answered = tokio::select! {
+            biased;
+            error = stopped(&shutdown, deadline) => Err(error),
+            answered = running.ask(&models, &mut question) => {
+                answered.map_err(|unanswered| why(unanswered, question.wish.model))
+            }
+        };
+        match answered {
+            Ok(answering) => {
+                let model = answering.model.id.clone();
+                let pieces = written(running, answering, deadline);
+                Ok(Completion { id: spending.id, model, created_at, pieces })
+            }
+            Err(error) => {
+                running.settle(false).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn budget(&self, actor: &Actor, models: &[Model], wish: &NewCompletion) -> TurnBudget {
+        let PassedThrough { messages, fields, .. } = &wish.passed;
+        let fields: usize = fields.iter().map(|(_, value)| value.len()).sum();
+        let bytes = messages.len() + fields + wish.pictures.saturating_mul(PICTURE);
+        let of_user = self.rules.monthly_token_budget;
+        budgeting::budget(actor, of_user, models, (wish.turns.len(), bytes), wish.max_tokens)
+    }
+
+    fn ask_ports(&self) -> AskPorts<'_> {
+        AskPorts { clock: &*self.ports.clock, ids: &*self.ports.ids }
+    }
+}
+
+/// What every model is asked.
+struct Question {
+    wish: NewCompletion,
+    /// The longest answer that there are tokens for; `None` where they are not limited.
+    most_tokens: Option<u32>,
+}
+
+#[async_trait]
+impl Asker for Question {
+    fn request(&self, model: &Model) -> ChatRequest {
+        ChatRequest {
+            model: model.upstream.clone(),
+            turns: self.wish.turns.clone(),
+            temperature: self.wish.temperature,
+            max_tokens: model.max_tokens(self.most_tokens.or(self.wish.max_tokens)),
+            passed: Some(self.wish.passed.clone().into()),
+        }
+    }
+
+    /// Nothing is told before the answer begins.
+    fn queued(&mut self, _: u32) {}
+
+    async fn meanwhile(&mut self) -> Infallible {
+        pending().await
+    }
+}
+
+/// Resolves when an answer has to end from outside.
+async fn stopped(shutdown: &CancellationToken, deadline: Instant) -> AppError {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN },
+        () = sleep_until(deadline) => AppError::Reply(Failure::TotalTimeout),
+    }
+}
+
+fn why(unanswered: Unanswered, model: String) -> AppError {
+    match unanswered.error {
+        Some(ModelError::UnknownModel { .. }) => AppError::UnknownModel(model),
+        Some(ModelError::Unsupported { parameter }) => AppError::invalid(FieldError::new(
+            parameter,
+            "unsupported_parameter",
+            format!("the model {model:?} does not support it: leave it out, or ask another"),
+        )),
+        _ => AppError::Reply(unanswered.failure),
+    }
+}

@@ -1,0 +1,4 @@
+//! Personas: the catalogue, and conversations with them.
+
+mod catalogue;
+mod conversing;
