@@ -35,12 +35,22 @@ impl JsonBody {
     /// No body at all is an empty object.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         if self.bytes.is_empty() {
-            return parse_json(b"{}");
+            return parse_object(b"{}");
         }
         if !self.is_json {
             return Err(ApiError::UnsupportedMediaType);
         }
-        parse_json(&self.bytes)
+        parse_object(&self.bytes)
+    }
+}
+
+/// As [`parse_json`], of an object. serde takes a list for a struct too: its fields in their order.
+pub(crate) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let value = parse_json(bytes)?;
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        Ok(value)
+    } else {
+        Err(ApiError::invalid(".", "invalid", "expected an object"))
     }
 }
 
@@ -193,6 +203,9 @@ mod tests {
 
         let ApiError::InvalidFields(fields) = parse("\"my password, expected\"") else { panic!() };
         assert_eq!(fields[0].detail, "expected struct Tea");
+
+        let ApiError::InvalidFields(fields) = parse(" [\"green\"]") else { panic!() };
+        assert_eq!(fields[0].detail, "expected an object");
 
         let ApiError::InvalidFields(fields) = parse("{}") else { panic!() };
         assert_eq!((fields[0].field.as_str(), fields[0].code.as_str()), ("sort", "required"));
