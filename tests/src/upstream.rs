@@ -26,6 +26,8 @@
 //! | `mock-utf8` | 16 words with two- and four-byte characters, each cut in the middle by the writes |
 //! | `mock-garbage` | 16 words among comments, unknown fields, chunks without choices and CRLF line ends |
 //!
+//! Asked for vectors (`POST /v1/embeddings`), every model that would reply gives some.
+//!
 //! Words are `tok~0~ `, `tok~1~ ` and so on: whatever joins or cuts them on the way, a reader can tell
 //! which were lost, repeated or reordered. A reply that is not streamed takes as long as its stream would.
 
@@ -37,6 +39,7 @@ pub use self::record::{RecordedRequest, Stats};
 use self::{record::Record, server::Shared};
 
 mod chat;
+mod embeddings;
 mod plan;
 mod playback;
 mod record;

@@ -1,7 +1,9 @@
 //! `/v1`: what programs written against the OpenAI SDKs know their way around in.
 
 pub(crate) mod chat;
+pub(crate) mod embeddings;
 mod errors;
+mod fields;
 pub(crate) mod models;
 
 pub(crate) use self::errors::{OpenAiErrorBody, is_spoken, speak, status_of};

@@ -115,6 +115,7 @@ fn earlier_clients(table: RouteTable) -> RouteTable {
     table
         // Programs written against the OpenAI SDKs
         .post("/v1/chat/completions", openai::chat::complete)
+        .post("/v1/embeddings", openai::embeddings::embed)
         .get("/v1/models", openai::models::list)
         .get("/v1/models/{model_id}*", openai::models::find)
         // Family A: sessions and personas, for guests too

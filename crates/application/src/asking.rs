@@ -33,6 +33,21 @@ pub(crate) trait Asker: Send {
     async fn meanwhile(&mut self) -> Infallible;
 }
 
+/// One way of asking a model.
+#[async_trait]
+pub(crate) trait Attempt: Send {
+    type Answer: Send;
+
+    /// Asks once. `is_taken` says whether the model may have the prompt.
+    async fn once(&mut self, model: &Model, is_taken: &mut bool) -> Result<Self::Answer, Refusal>;
+
+    /// As [`Asker::meanwhile`].
+    async fn meanwhile(&mut self) -> Infallible;
+}
+
+/// Asks for an answer that comes in pieces.
+pub(crate) struct Streamed<'a>(pub(crate) &'a mut dyn Asker);
+
 /// What asking needs of the outside world.
 #[derive(Clone, Copy)]
 pub(crate) struct AskPorts<'a> {
@@ -65,7 +80,7 @@ pub(crate) struct Unanswered {
     pub(crate) error: Option<ModelError>,
 }
 
-enum Refusal {
+pub(crate) enum Refusal {
     Error(ModelError),
     TimedOut,
 }
@@ -78,6 +93,17 @@ pub(crate) async fn ask(
     asker: &mut dyn Asker,
     asked: &mut Asked,
 ) -> Result<Answering, Unanswered> {
+    let (model, (chunks, first)) = try_models(ports, models, &mut Streamed(asker), asked).await?;
+    Ok(Answering { model, chunks, first })
+}
+
+/// As [`ask`], in whichever way.
+pub(crate) async fn try_models<A: Attempt>(
+    ports: AskPorts<'_>,
+    models: &[Model],
+    attempts: &mut A,
+    asked: &mut Asked,
+) -> Result<(Model, A::Answer), Unanswered> {
     // Where nobody is asked.
     let mut unanswered = Unanswered { failure: Failure::ModelUnavailable, error: None };
     for model in models {
@@ -89,11 +115,11 @@ pub(crate) async fn ask(
             asked.attempts += 1;
             asked.last = Some(model.clone());
             asked.is_taken = true;
-            let answer = once(model, asker, &mut asked.is_taken).await;
+            let answer = attempts.once(model, &mut asked.is_taken).await;
             let refusal = match answer {
-                Ok((chunks, first)) => {
+                Ok(answer) => {
                     model.breaker.answers();
-                    return Ok(Answering { model: model.clone(), chunks, first });
+                    return Ok((model.clone(), answer));
                 }
                 Err(refusal) => refusal,
             };
@@ -121,14 +147,31 @@ pub(crate) async fn ask(
                 model.breaker.record(has_answered, ports.clock.now());
                 break;
             };
-            patiently(sleep(wait), asker).await;
+            tokio::select! {
+                biased;
+                () = sleep(wait) => {}
+                never = attempts.meanwhile() => match never {},
+            }
         }
     }
     Err(unanswered)
 }
 
+#[async_trait]
+impl Attempt for Streamed<'_> {
+    type Answer = (Chunks, Vec<Result<ChatChunk, ModelError>>);
+
+    async fn once(&mut self, model: &Model, is_taken: &mut bool) -> Result<Self::Answer, Refusal> {
+        first_piece(model, self.0, is_taken).await
+    }
+
+    async fn meanwhile(&mut self) -> Infallible {
+        self.0.meanwhile().await
+    }
+}
+
 /// One attempt, up to the first piece of text.
-async fn once(
+async fn first_piece(
     model: &Model,
     asker: &mut dyn Asker,
     is_taken: &mut bool,
@@ -187,7 +230,8 @@ impl Refusal {
             Self::Error(
                 ModelError::Rejected { .. }
                 | ModelError::UnknownModel { .. }
-                | ModelError::Unsupported { .. },
+                | ModelError::Unsupported { .. }
+                | ModelError::NoEmbeddings,
             ) => Failure::ModelRejected,
             Self::Error(_) => Failure::ModelFailed,
         }
@@ -200,6 +244,7 @@ impl Refusal {
                 ModelError::Rejected { .. }
                 | ModelError::UnknownModel { .. }
                 | ModelError::Unsupported { .. }
+                | ModelError::NoEmbeddings
                 | ModelError::NotInstalled { .. },
             ) => false,
             Self::Error(_) => true,

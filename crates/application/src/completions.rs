@@ -3,40 +3,32 @@
 //! Unlike a reply a completion belongs to who asked for it: once nobody reads it any more, the
 //! model is stopped, and what it used until then is counted.
 
+mod embedding;
 mod running;
 mod writing;
 
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, future::pending, sync::Arc};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use repartee_domain::{
-    FieldError,
-    replies::{Failure, FinishReason, Turn, Usage},
-};
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use repartee_domain::replies::{FinishReason, Turn, Usage};
 use uuid::Uuid;
 
+pub use self::embedding::{Embedded, NewEmbedding};
 use self::{running::Running, writing::written};
 use crate::{
     Actor, AppError, Permission,
-    asking::{AskPorts, Asker, Unanswered},
+    asking::{Answering, AskPorts, Asker, Streamed},
     budgeting,
     models::{Model, ModelCatalogue},
-    ports::{
-        BudgetLedger, ChatRequest, Clock, IdGenerator, ModelError, NewSpending, PassedThrough,
-        Spawner, Spending, TurnBudget,
-    },
-    replies::{RETRY_AFTER_SHUTDOWN, ReplyService, check},
+    ports::{BudgetLedger, ChatRequest, Clock, IdGenerator, PassedThrough, Spawner, TurnBudget},
+    replies::{ReplyService, check},
 };
 
-/// How much longer than it may take a completion counts as running, in case its process went away.
-const GRACE: TimeDelta = TimeDelta::minutes(1);
 /// What a picture costs at the most with the models in use. Tokens, as bytes of a prompt are.
 const PICTURE: usize = 2_048;
 
@@ -126,46 +118,17 @@ impl CompletionService {
         let Shared { ports, .. } = &*self.shared;
         let room = ports.replies.room()?;
         let models = ports.models.resolve_for(actor, Some(&wish.model)).await?;
-        let limit = models.first().map(|model| model.limits).unwrap_or_default().total;
-        let deadline = Instant::now() + limit;
-        let mut question = Question { wish, most_tokens: None };
-        let budget = self.shared.budget(actor, &models, &question.wish);
-        let spending = Spending {
-            id: ports.ids.id(),
-            owner: actor.user,
-            api_key: actor.key().map(|key| key.id),
-        };
-        let created_at = ports.clock.now();
-        let wanted = NewSpending {
-            spending: spending.clone(),
-            began_at: created_at,
-            expires_at: created_at + TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX) + GRACE,
-            most_running: self.shared.rules.most_per_user,
-            budget,
-        };
-        let shutdown = room.shutdown.clone();
-        let mut running = Running::new(self.shared.clone(), spending.clone(), room);
-        let tokens = running.reserve(wanted).await?;
-        question.most_tokens = budget.reply_within(tokens);
-        running.bill.prompt = question.wish.turns.iter().map(|turn| turn.content.clone()).collect();
-        let answered = tokio::select! {
-            biased;
-            error = stopped(&shutdown, deadline) => Err(error),
-            answered = running.ask(&models, &mut question) => {
-                answered.map_err(|unanswered| why(unanswered, question.wish.model))
-            }
-        };
-        match answered {
-            Ok(answering) => {
-                let model = answering.model.id.clone();
-                let pieces = written(running, answering, deadline);
-                Ok(Completion { id: spending.id, model, created_at, pieces })
-            }
-            Err(error) => {
-                running.settle(false).await;
-                Err(error)
-            }
-        }
+        let limit = longest(&models);
+        let budget = self.shared.budget(actor, &models, &wish);
+        let (mut running, tokens) = Running::open(&self.shared, actor, room, limit, budget).await?;
+        running.bill.prompt = wish.turns.iter().map(|turn| turn.content.clone()).collect();
+        let name = wish.model.clone();
+        let mut question = Question { wish, most_tokens: budget.reply_within(tokens) };
+        let mut asking = Streamed(&mut question);
+        let (model, (chunks, first)) = running.ask(&models, &mut asking, &name).await?;
+        let (id, created_at) = (running.id(), running.began_at);
+        let pieces = written(running, Answering { model: model.clone(), chunks, first });
+        Ok(Completion { id, model: model.id, created_at, pieces })
     }
 }
 
@@ -181,6 +144,11 @@ impl Shared {
     fn ask_ports(&self) -> AskPorts<'_> {
         AskPorts { clock: &*self.ports.clock, ids: &*self.ports.ids }
     }
+}
+
+/// How long an answer may take in all.
+fn longest(models: &[Model]) -> Duration {
+    models.first().map(|model| model.limits).unwrap_or_default().total
 }
 
 /// What every model is asked.
@@ -207,26 +175,5 @@ impl Asker for Question {
 
     async fn meanwhile(&mut self) -> Infallible {
         pending().await
-    }
-}
-
-/// Resolves when an answer has to end from outside.
-async fn stopped(shutdown: &CancellationToken, deadline: Instant) -> AppError {
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN },
-        () = sleep_until(deadline) => AppError::Reply(Failure::TotalTimeout),
-    }
-}
-
-fn why(unanswered: Unanswered, model: String) -> AppError {
-    match unanswered.error {
-        Some(ModelError::UnknownModel { .. }) => AppError::UnknownModel(model),
-        Some(ModelError::Unsupported { parameter }) => AppError::invalid(FieldError::new(
-            parameter,
-            "unsupported_parameter",
-            format!("the model {model:?} does not support it: leave it out, or ask another"),
-        )),
-        _ => AppError::Reply(unanswered.failure),
     }
 }

@@ -20,7 +20,8 @@ use std::{
 
 use async_trait::async_trait;
 use repartee_application::ports::{
-    ChatModel, ChatRequest, ChatStream, ModelError, ModelStatus, PassedThrough,
+    ChatModel, ChatRequest, ChatStream, EmbeddingRequest, Embeddings, ModelError, ModelStatus,
+    PassedThrough,
 };
 use repartee_domain::{messages::MessageRole, replies::Turn};
 use tokio::{
@@ -160,6 +161,11 @@ impl ChatModel for LocalChatModel {
             source: full.into(),
         })?;
         Ok(reply::read(place, chunks))
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        check_name(&request.model)?;
+        Err(ModelError::NoEmbeddings)
     }
 
     async fn count_tokens(

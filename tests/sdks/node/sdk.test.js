@@ -57,6 +57,11 @@ test("a round trip with a tool, put together by the SDK", async () => {
   assert.equal(answer.choices[0].message.content, "It snows.");
 });
 
+test("texts are put into vectors", async () => {
+  const answer = await client().embeddings.create({ model: "mock-1-0", input: "green tea" });
+  assert.deepEqual(Array.from(answer.data[0].embedding), [2, 0.5, 0.5, 0.5]);
+});
+
 test("leaving a stream stops the model", async () => {
   const before = await aborted();
   for await (const chunk of await ask("mock-hangmid", { stream: true })) {

@@ -85,6 +85,12 @@ class Answers(unittest.TestCase):
         )
         self.assertEqual(answer.choices[0].message.content, "It snows.")
 
+    def test_texts_are_put_into_vectors(self):
+        # The SDK asks for base64 and makes numbers of it.
+        answer = self.client.embeddings.create(model="mock-1-0", input=["green tea", "tea"])
+        self.assertEqual([item.embedding for item in answer.data], [[2, 0.5, 0.5, 0.5], [1, 0.5, 0.5, 0.5]])
+        self.assertEqual(answer.usage.total_tokens, 3)
+
     def test_closing_a_stream_stops_the_model(self):
         before = aborted()
         stream = self.ask("mock-hangmid", stream=True)

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     chat::{Prepare, Question},
+    embeddings,
     plan::{Behaviour, Plan},
     playback::Playback,
     record::{OpenReply, Record},
@@ -78,6 +79,14 @@ impl Shared {
                 self.record.keep(authorization, &body);
                 self.complete(&body).await
             }
+            (&Method::POST, "/v1/embeddings") => {
+                let body = body
+                    .collect()
+                    .await
+                    .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+                self.record.keep(authorization, &body);
+                self.embed(&body).await
+            }
             (&Method::GET, "/v1/models") => {
                 let models = LISTED.map(
                     |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "repartee"}),
@@ -107,6 +116,9 @@ impl Shared {
                 &format!("The model {:?} does not exist (scripted).", question.model),
             );
         };
+        if let Some(refusal) = self.refuse(&behaviour, &question.model).await {
+            return refusal;
+        }
         match behaviour {
             Behaviour::Tools if question.has_result() => {
                 self.reply(&question, &Plan::result(), body.len())
@@ -116,26 +128,45 @@ impl Shared {
                 answer(200, "text/event-stream", Playback::of(script, OpenReply::new(&self.record)))
             }
             Behaviour::Reply(plan) => self.reply(&question, &plan, body.len()),
-            Behaviour::Refuse { status } => refusal(status, (status == 429).then_some(0)),
-            Behaviour::RefuseEveryOther { status }
-                if self.record.call(&question.model) % 2 == 1 =>
-            {
-                refusal(status, Some(0))
+            _ => self.reply(&question, &Plan::usual(), body.len()),
+        }
+    }
+
+    /// Any model that answers gives vectors.
+    async fn embed(&self, body: &[u8]) -> Answer {
+        let request: embeddings::Request = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(why) => return error(400, &format!("The body is no request for vectors: {why}")),
+        };
+        let Some(behaviour) = Behaviour::of(&request.model) else {
+            return error(
+                404,
+                &format!("The model {:?} does not exist (scripted).", request.model),
+            );
+        };
+        match self.refuse(&behaviour, &request.model).await {
+            Some(refusal) => refusal,
+            None => json_answer(200, &request.answer()),
+        }
+    }
+
+    /// What a model answers that does not do what it is asked this time.
+    async fn refuse(&self, behaviour: &Behaviour, model: &str) -> Option<Answer> {
+        match *behaviour {
+            Behaviour::Refuse { status } => Some(refusal(status, (status == 429).then_some(0))),
+            Behaviour::RefuseEveryOther { status } => {
+                (self.record.call(model) % 2 == 1).then(|| refusal(status, Some(0)))
             }
-            Behaviour::RefuseFirst { status, times, retry_after_s }
-                if self.record.call(&question.model) <= times =>
-            {
-                refusal(status, Some(retry_after_s))
-            }
-            Behaviour::RefuseEveryOther { .. } | Behaviour::RefuseFirst { .. } => {
-                self.reply(&question, &Plan::usual(), body.len())
+            Behaviour::RefuseFirst { status, times, retry_after_s } => {
+                (self.record.call(model) <= times).then(|| refusal(status, Some(retry_after_s)))
             }
             Behaviour::Hang => {
                 let mut open = OpenReply::new(&self.record);
                 tokio::time::sleep(HANG).await;
                 open.finish();
-                refusal(504, None)
+                Some(refusal(504, None))
             }
+            Behaviour::Tools | Behaviour::Reply(_) => None,
         }
     }
 

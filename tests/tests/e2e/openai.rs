@@ -2,6 +2,7 @@
 //! `scripts/test-sdks`.
 
 mod completions;
+mod embeddings;
 mod errors;
 mod models;
 mod streams;

@@ -36,7 +36,7 @@ use crate::{
         conversations::list, conversations::create, conversations::find, conversations::change,
         conversations::replace, conversations::delete,
         messages::list, messages::send, messages::stream_chat, messages::feedback::rate,
-        models::list, openai::chat::complete, openai::models::list, openai::models::find,
+        models::list, openai::chat::complete, openai::embeddings::embed, openai::models::list, openai::models::find,
         conversations::stats::stats,
         personas::list, personas::make, personas::find, personas::change, personas::delete,
         projects::list, projects::make, projects::find, projects::change, projects::delete,

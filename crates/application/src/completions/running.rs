@@ -2,16 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use repartee_domain::{limits::Month, replies::Usage};
-use tokio::time::sleep;
+use chrono::{DateTime, TimeDelta, Utc};
+use repartee_domain::{
+    FieldError,
+    limits::Month,
+    replies::{Failure, Usage},
+};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{Question, Shared};
+use super::Shared;
 use crate::{
-    AppError,
-    asking::{Answering, Asked, Unanswered, ask},
+    Actor, AppError,
+    asking::{Asked, Attempt, Unanswered, try_models},
     models::Model,
-    ports::{NewSpending, PortError, Reserved, Spending},
-    replies::{Place, Room},
+    ports::{ModelError, NewSpending, PortError, Reserved, Spending, TurnBudget},
+    replies::{Place, RETRY_AFTER_SHUTDOWN, Room},
 };
 
 /// When one of a user's completions may have ended.
@@ -19,6 +26,9 @@ const RETRY_AFTER_A_COMPLETION: Duration = Duration::from_secs(5);
 /// Before settling is tried again. What stays unsettled expires.
 const WAITS: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(5)];
+
+/// How much longer than it may take a completion counts as running, in case its process went away.
+const GRACE: TimeDelta = TimeDelta::minutes(1);
 
 /// However it ends, and be it that its caller goes away, what it used is counted, and its model is
 /// stopped.
@@ -28,6 +38,8 @@ pub(super) struct Running {
     room: Room,
     /// Among what is written at once.
     place: Option<Place>,
+    pub(super) began_at: DateTime<Utc>,
+    pub(super) deadline: Instant,
     pub(super) bill: Bill,
     phase: Phase,
     /// Whether something may be reserved that is not settled yet.
@@ -54,13 +66,49 @@ pub(super) struct Bill {
 }
 
 impl Running {
-    pub(super) fn new(shared: Arc<Shared>, spending: Spending, room: Room) -> Self {
-        let (bill, phase) = (Bill::default(), Phase::Waiting);
-        Self { shared, spending, room, place: None, bill, phase, is_open: false }
+    /// Reserves what it may take; gives how many tokens there are.
+    pub(super) async fn open(
+        shared: &Arc<Shared>,
+        actor: &Actor,
+        room: Room,
+        limit: Duration,
+        budget: TurnBudget,
+    ) -> Result<(Self, u64), AppError> {
+        let Shared { ports, rules } = &**shared;
+        let spending = Spending {
+            id: ports.ids.id(),
+            owner: actor.user,
+            api_key: actor.key().map(|key| key.id),
+        };
+        let began_at = ports.clock.now();
+        let wish = NewSpending {
+            spending: spending.clone(),
+            began_at,
+            expires_at: began_at + TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX) + GRACE,
+            most_running: rules.most_per_user,
+            budget,
+        };
+        let mut running = Self {
+            shared: Arc::clone(shared),
+            spending,
+            room,
+            began_at,
+            deadline: Instant::now() + limit,
+            place: None,
+            bill: Bill::default(),
+            phase: Phase::Waiting,
+            is_open: false,
+        };
+        let tokens = running.reserve(wish).await?;
+        Ok((running, tokens))
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.spending.id
     }
 
     /// Gives how many tokens there are.
-    pub(super) async fn reserve(&mut self, wish: NewSpending) -> Result<u64, AppError> {
+    async fn reserve(&mut self, wish: NewSpending) -> Result<u64, AppError> {
         let now = wish.began_at;
         // From here on: who goes away meanwhile may have reserved.
         self.is_open = true;
@@ -78,15 +126,37 @@ impl Running {
         Err(refusal)
     }
 
-    /// Waits for a place, and asks.
-    pub(super) async fn ask(
+    /// Asks, unless it has to end before. Where nobody answers, that is settled.
+    pub(super) async fn ask<A: Attempt>(
         &mut self,
         models: &[Model],
-        question: &mut Question,
-    ) -> Result<Answering, Unanswered> {
+        attempts: &mut A,
+        name: &str,
+    ) -> Result<(Model, A::Answer), AppError> {
+        let (shutdown, deadline) = (self.room.shutdown.clone(), self.deadline);
+        let answered = tokio::select! {
+            biased;
+            error = stopped(&shutdown, deadline) => Err(error),
+            answered = self.ask_in_turn(models, attempts) => {
+                answered.map_err(|unanswered| why(unanswered, name))
+            }
+        };
+        if answered.is_err() {
+            self.settle(false).await;
+        }
+        answered
+    }
+
+    /// Waits for a place, and asks.
+    async fn ask_in_turn<A: Attempt>(
+        &mut self,
+        models: &[Model],
+        attempts: &mut A,
+    ) -> Result<(Model, A::Answer), Unanswered> {
         self.place = Some(self.room.place(self.spending.owner).await);
         self.phase = Phase::Asking;
-        let answered = ask(self.shared.ask_ports(), models, question, &mut self.bill.asked).await;
+        let ports = self.shared.ask_ports();
+        let answered = try_models(ports, models, attempts, &mut self.bill.asked).await;
         self.phase = if answered.is_ok() { Phase::Answering } else { Phase::Over };
         answered
     }
@@ -166,4 +236,30 @@ async fn settle(shared: &Shared, spending: &Spending, usage: Usage) -> Result<()
             "what a completion used is not counted yet"
         );
     })
+}
+
+/// Resolves when an answer has to end from outside.
+async fn stopped(shutdown: &CancellationToken, deadline: Instant) -> AppError {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN },
+        () = sleep_until(deadline) => AppError::Reply(Failure::TotalTimeout),
+    }
+}
+
+fn why(unanswered: Unanswered, model: &str) -> AppError {
+    match unanswered.error {
+        Some(ModelError::UnknownModel { .. }) => AppError::UnknownModel(model.to_owned()),
+        Some(ModelError::Unsupported { parameter }) => AppError::invalid(FieldError::new(
+            parameter,
+            "unsupported_parameter",
+            format!("the model {model:?} does not support it: leave it out, or ask another"),
+        )),
+        Some(ModelError::NoEmbeddings) => AppError::invalid(FieldError::new(
+            "model",
+            "unsupported_model",
+            format!("{model:?} makes no embeddings: ask a model that does"),
+        )),
+        _ => AppError::Reply(unanswered.failure),
+    }
 }

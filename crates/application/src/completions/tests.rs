@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, StreamExt};
 use repartee_domain::{
     limits::Month,
@@ -16,9 +16,11 @@ use repartee_domain::{
 };
 use tokio::time::{advance, sleep, timeout};
 
+mod embeddings;
+
 use super::*;
 use crate::{
-    ports::{PortError, Reserved},
+    ports::{ModelError, NewSpending, PortError, Reserved, Spending},
     replies::fixture::{
         ACTOR, Answer, Fixture, START,
         Step::{self, Break, Fields, Finish, Hang, Text, Wait},

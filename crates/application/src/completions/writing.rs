@@ -6,22 +6,23 @@ use futures::{StreamExt, stream};
 use repartee_domain::replies::{Failure, FinishReason, Usage};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Piece, Pieces, RETRY_AFTER_SHUTDOWN, running::Running};
+use super::{Piece, Pieces, running::Running};
 use crate::{
     AppError,
     asking::{Answering, Chunks},
     ports::{ChatChunk, ModelError},
+    replies::RETRY_AFTER_SHUTDOWN,
 };
 
 /// No model has more to say; a broken one might never end.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The pieces of an answer that has begun, until `deadline`.
-pub(super) fn written(running: Running, answering: Answering, deadline: Instant) -> Pieces {
+/// The pieces of an answer that has begun.
+pub(super) fn written(running: Running, answering: Answering) -> Pieces {
     let Answering { model, chunks, first } = answering;
     let idle = model.limits.idle;
     let ready = VecDeque::from(first);
-    let writing = Writing { running, chunks, ready, idle, deadline, reason: None };
+    let writing = Writing { running, chunks, ready, idle, reason: None };
     stream::unfold(Some(writing), |writing| async move {
         let mut writing = writing?;
         let piece = writing.next().await;
@@ -36,7 +37,6 @@ struct Writing {
     chunks: Chunks,
     ready: VecDeque<Result<ChatChunk, ModelError>>,
     idle: Duration,
-    deadline: Instant,
     reason: Option<FinishReason>,
 }
 
@@ -73,7 +73,7 @@ impl Writing {
                     self.running.settle(true).await;
                     return Err(AppError::ShuttingDown { retry_after: RETRY_AFTER_SHUTDOWN });
                 }
-                () = sleep_until(self.deadline) => {
+                () = sleep_until(self.running.deadline) => {
                     return self.over(None, Failure::TotalTimeout).await;
                 }
                 next = self.chunks.next() => match next {

@@ -36,6 +36,25 @@ pub struct PassedThrough {
     pub fields: Vec<(&'static str, String)>,
 }
 
+/// What is to be put into vectors, in a client's own words. The shape is that of OpenAI's
+/// Embeddings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddingRequest {
+    /// The provider's own name of the model.
+    pub model: String,
+    /// The fields of the request beside the model, and their values in JSON.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// Vectors, as a provider gave them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embeddings {
+    /// The list of them in JSON.
+    pub data: String,
+    /// The provider's own count.
+    pub prompt_tokens: Option<u32>,
+}
+
 /// A piece of a reply as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatChunk {
@@ -80,6 +99,9 @@ pub enum ModelError {
     /// The model has no use for a field that was passed through.
     #[error("the model does not support {parameter}")]
     Unsupported { parameter: &'static str },
+    /// It writes, and puts nothing into vectors.
+    #[error("the model makes no embeddings")]
+    NoEmbeddings,
     /// The answer broke off or made no sense.
     #[error("the model's answer broke off")]
     Broken(#[source] Source),
@@ -101,6 +123,9 @@ pub trait ChatModel: Send + Sync {
     /// Asks a model. The time-outs are the caller's; a stream that ends without
     /// [`ChatChunk::Finished`] broke off.
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError>;
+
+    /// Puts texts into vectors. Dropping it aborts the request; the time-out is the caller's.
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ModelError>;
 
     /// How many tokens each text has for this model. Not blocking: long texts are counted off the
     /// async threads.

@@ -34,11 +34,11 @@ use crate::{
     models::{Model, ModelCatalogue, TimeLimits},
     ports::{
         BudgetLedger, ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock,
-        EventEncoder, EventKind, EventStream, FinishedTurn, GenerationLog, History, IdGenerator,
-        IdempotencyKeys, LeaseOwner, LoggedEvent, MockConversationRepository,
-        MockMessageRepository, MockShapeRepository, ModelError, ModelStatus, NewTurn, Orphan,
-        PastMessage, PortError, ReplyEvent, Spawner, StoredGeneration, TurnBegun, TurnRepository,
-        UsedKey,
+        EmbeddingRequest, Embeddings, EventEncoder, EventKind, EventStream, FinishedTurn,
+        GenerationLog, History, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
+        MockConversationRepository, MockMessageRepository, MockShapeRepository, ModelError,
+        ModelStatus, NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner,
+        StoredGeneration, TurnBegun, TurnRepository, UsedKey,
     },
 };
 
@@ -76,6 +76,9 @@ pub(crate) fn unavailable() -> Answer {
 pub(crate) struct ScriptedModel {
     pub(crate) answers: Mutex<VecDeque<Answer>>,
     pub(crate) asked: Mutex<Vec<ChatRequest>>,
+    /// What the next requests for vectors come to; the model makes none besides.
+    pub(crate) embeddings: Mutex<VecDeque<Result<Embeddings, ModelError>>>,
+    pub(crate) embedded: Mutex<Vec<EmbeddingRequest>>,
 }
 
 #[async_trait]
@@ -104,6 +107,12 @@ impl ChatModel for ScriptedModel {
                 }
             })
             .boxed())
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        self.embedded.lock().unwrap().push(request);
+        let answer = self.embeddings.lock().unwrap().pop_front();
+        answer.unwrap_or(Err(ModelError::NoEmbeddings))
     }
 
     /// A token a word.

@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use repartee_application::ports::{
-    ChatChunk, ChatModel, ChatRequest, ChatStream, ModelError, ModelStatus,
+    ChatChunk, ChatModel, ChatRequest, ChatStream, EmbeddingRequest, Embeddings, ModelError,
+    ModelStatus,
 };
 use repartee_domain::replies::FinishReason;
 use tokio::time::sleep;
@@ -48,6 +49,10 @@ impl ChatModel for SeededModel {
             }
         });
         Ok(text.chain(end).boxed())
+    }
+
+    async fn embed(&self, _: EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        Err(ModelError::NoEmbeddings)
     }
 
     async fn count_tokens(&self, _: &str, texts: Vec<String>) -> Result<Vec<usize>, ModelError> {

@@ -17,7 +17,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use repartee_application::ports::{
-    ChatModel, ChatRequest, ChatStream, Clock, ModelError, ModelStatus,
+    ChatModel, ChatRequest, ChatStream, Clock, EmbeddingRequest, Embeddings, ModelError,
+    ModelStatus,
 };
 use secrecy::SecretString;
 use thiserror::Error;
@@ -74,6 +75,10 @@ impl OpenAiChatModel {
 impl ChatModel for OpenAiChatModel {
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
         self.client.stream(&request).await
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        self.client.embed(&request).await
     }
 
     async fn count_tokens(

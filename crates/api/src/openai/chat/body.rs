@@ -1,15 +1,17 @@
 //! What is asked: understood as far as it has a meaning here, and passed through besides.
 
-mod fields;
-
 use repartee_application::{completions::NewCompletion, ports::PassedThrough};
 use repartee_domain::{messages::MessageRole, replies::Turn};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use self::fields::{Raw, fields, text_or_object, text_or_texts};
-use crate::{ApiError, body::parse_json, problem::FieldProblem};
+use crate::{
+    ApiError,
+    body::parse_json,
+    openai::fields::{Raw, fields, text_or_object, text_or_texts},
+    problem::FieldProblem,
+};
 
 /// Fields that are not here are ignored.
 #[derive(Debug, Deserialize, ToSchema)]

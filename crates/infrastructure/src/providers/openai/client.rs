@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use repartee_application::ports::{ChatRequest, ChatStream, Clock, ModelError, ModelStatus};
+use repartee_application::ports::{
+    ChatRequest, ChatStream, Clock, EmbeddingRequest, Embeddings, ModelError, ModelStatus,
+};
 use reqwest::{
     RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
@@ -17,17 +19,20 @@ use super::{
     key::Key,
     reply::{self, MAX_WHOLE, Transcript, broken, malformed},
     request,
-    wire::ModelList,
+    wire::{EmbeddingList, ModelList},
 };
 
 /// How long the list of models may take.
 const LISTING: Duration = Duration::from_secs(10);
+/// The longest list of vectors: 2,048 texts of 3,072 numbers each. Bytes.
+const MAX_EMBEDDINGS: usize = 96 << 20;
 const USER_AGENT: &str = concat!("repartee/", env!("CARGO_PKG_VERSION"));
 
 /// Asks one provider over one pool of connections.
 pub(super) struct Client {
     http: reqwest::Client,
     completions: Url,
+    embeddings: Url,
     models: Url,
     key: Key,
     clock: Arc<dyn Clock>,
@@ -65,6 +70,7 @@ impl Client {
         Ok(Self {
             http: builder.build().map_err(InvalidSettings::Tls)?,
             completions: endpoint(&base, "chat/completions"),
+            embeddings: endpoint(&base, "embeddings"),
             models: endpoint(&base, "models"),
             key,
             clock,
@@ -93,7 +99,10 @@ impl Client {
         };
         let transcript = Transcript::new(self.key.clone(), request.passed.is_some());
         if is_json(&response) {
-            let reply = self.read(response).await.and_then(|json| reply::whole(&json, transcript));
+            let reply = self
+                .read(response, MAX_WHOLE)
+                .await
+                .and_then(|json| reply::whole(&json, transcript));
             return self.noted(reply);
         }
         Ok(reply::streamed(response, transcript, Arc::clone(&self.health)))
@@ -104,12 +113,32 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.refusal(response).await.into_error(&self.key));
         }
-        let models = self.read(response).await.and_then(|json| {
+        let models = self.read(response, MAX_WHOLE).await.and_then(|json| {
             let list: ModelList = serde_json::from_slice(&json).map_err(|e| malformed(&e))?;
             let names: Vec<_> = list.data.into_iter().map(|model| model.id).collect();
             if names.is_empty() { Err(broken("the provider has no models")) } else { Ok(names) }
         });
         self.noted(models)
+    }
+
+    pub(super) async fn embed(&self, request: &EmbeddingRequest) -> Result<Embeddings, ModelError> {
+        let body = request::embedding(request)
+            .map_err(|error| ModelError::Rejected { reason: error.to_string() })?;
+        let request = self.http.post(self.embeddings.clone());
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let response = self.send(request).await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await.into_error(&self.key));
+        }
+        let embeddings = self.read(response, MAX_EMBEDDINGS).await.and_then(|json| {
+            let list: EmbeddingList = serde_json::from_slice(&json).map_err(|e| malformed(&e))?;
+            if !list.data.get().starts_with('[') {
+                return Err(broken("there are no vectors in the answer"));
+            }
+            let prompt_tokens = list.usage.and_then(|usage| usage.prompt_tokens);
+            Ok(Embeddings { data: list.data.get().to_owned(), prompt_tokens })
+        });
+        self.noted(embeddings)
     }
 
     fn completion(
@@ -150,10 +179,10 @@ impl Client {
     }
 
     /// The body of an answer that is not a stream.
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, ModelError> {
+    async fn read(&self, mut response: Response, most: usize) -> Result<Vec<u8>, ModelError> {
         let mut body = Vec::new();
         while let Some(bytes) = response.chunk().await.map_err(|e| broken(e.without_url()))? {
-            if body.len() + bytes.len() > MAX_WHOLE {
+            if body.len() + bytes.len() > most {
                 return Err(broken("the answer is too long"));
             }
             body.extend_from_slice(&bytes);

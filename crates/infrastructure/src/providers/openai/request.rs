@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use repartee_application::ports::ChatRequest;
+use repartee_application::ports::{ChatRequest, EmbeddingRequest};
 use repartee_domain::replies::Turn;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -49,14 +49,25 @@ struct Message<'a> {
     content: &'a str,
 }
 
+/// The body of `POST /embeddings` (OpenAI API reference, "Create embeddings").
+#[derive(Serialize)]
+struct EmbeddingBody<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    passed: BTreeMap<&'static str, &'a RawValue>,
+}
+
+pub(super) fn embedding(request: &EmbeddingRequest) -> Result<Bytes, serde_json::Error> {
+    let body = EmbeddingBody { model: &request.model, passed: passed(&request.fields)? };
+    serde_json::to_vec(&body).map(Bytes::from)
+}
+
 pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, serde_json::Error> {
     let (messages, passed) = match &request.passed {
         None => (Messages::Turns(&request.turns), BTreeMap::new()),
-        Some(passed) => {
-            let fields = passed.fields.iter();
-            let fields = fields.map(|(name, value)| Ok((*name, serde_json::from_str(value)?)));
-            let messages = serde_json::from_str(&passed.messages)?;
-            (Messages::Passed(messages), fields.collect::<Result<_, serde_json::Error>>()?)
+        Some(question) => {
+            let messages = serde_json::from_str(&question.messages)?;
+            (Messages::Passed(messages), passed(&question.fields)?)
         }
     };
     let limit_if = |wanted: bool| request.max_tokens.filter(|_| wanted);
@@ -71,6 +82,12 @@ pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Bytes, ser
         passed,
     };
     serde_json::to_vec(&body).map(Bytes::from)
+}
+
+fn passed<'a>(
+    fields: &'a [(&'static str, String)],
+) -> Result<BTreeMap<&'static str, &'a RawValue>, serde_json::Error> {
+    fields.iter().map(|(name, value)| Ok((*name, serde_json::from_str(value)?))).collect()
 }
 
 fn messages<S: Serializer>(turns: &[Turn], serializer: S) -> Result<S::Ok, S::Error> {

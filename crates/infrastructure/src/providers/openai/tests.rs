@@ -1,5 +1,6 @@
 //! Against a server on the loopback interface.
 
+mod embeddings;
 mod refusals;
 mod replies;
 mod server;

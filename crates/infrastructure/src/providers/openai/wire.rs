@@ -44,6 +44,13 @@ pub(super) struct ModelList {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct EmbeddingList {
+    /// Passed on as it came.
+    pub(super) data: Box<RawValue>,
+    pub(super) usage: Option<Usage>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Model {
     pub(super) id: String,
 }

@@ -104,6 +104,7 @@ pub(super) const ROWS: &[Row] = &[
     row("GET /api/v1/conversations/{conversation_id}/stats", Owner, 200, None, ""),
     row("GET /api/v1/models", SignedIn, 200, None, ""),
     row("POST /v1/chat/completions", SignedIn, 200, Json(|| json!({"model": "mock-1-0", "messages": [{"role": "user", "content": "Hello"}]})), ""),
+    row("POST /v1/embeddings", SignedIn, 200, Json(|| json!({"model": "mock-1-0", "input": "Green tea"})), ""),
     row("GET /v1/models", SignedIn, 200, None, ""),
     row("GET /v1/models/{model_id}", SignedIn, 200, None, ""),
     row("GET /api/v1/chats", SignedIn, 200, None, ""),

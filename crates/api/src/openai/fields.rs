@@ -6,15 +6,15 @@ use utoipa::openapi::schema::{ArrayBuilder, Object, OneOfBuilder, Schema, Type};
 use crate::{ApiError, body::parse_json};
 
 /// A value as it came.
-pub(super) type Raw = Option<Box<RawValue>>;
+pub(crate) type Raw = Option<Box<RawValue>>;
 
-pub(super) fn text_or_texts() -> Schema {
+pub(crate) fn text_or_texts() -> Schema {
     let texts = ArrayBuilder::new().items(Object::with_type(Type::String));
     let text = OneOfBuilder::new().item(Object::with_type(Type::String));
     Schema::OneOf(text.item(texts).item(null()).build())
 }
 
-pub(super) fn text_or_object() -> Schema {
+pub(crate) fn text_or_object() -> Schema {
     let text = OneOfBuilder::new().item(Object::with_type(Type::String));
     Schema::OneOf(text.item(Object::with_type(Type::Object)).item(null()).build())
 }
@@ -24,7 +24,7 @@ fn null() -> Object {
 }
 
 /// The fields that say something, as they came.
-pub(super) fn fields<const N: usize>(
+pub(crate) fn fields<const N: usize>(
     fields: [(&'static str, Raw); N],
 ) -> Result<Vec<(&'static str, String)>, ApiError> {
     let mut passed = Vec::new();
@@ -47,8 +47,11 @@ fn what_it_is_not(name: &str, value: &Value) -> Option<&'static str> {
         |is: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(is));
     let (is_right, expected) = match name {
         "top_p" | "presence_penalty" | "frequency_penalty" => (value.is_number(), "a number"),
+        // Looked at already.
+        "input" => (true, ""),
+        "dimensions" => (value.as_u64().is_some_and(|size| size > 0), "a whole number above 0"),
         "seed" => (value.is_i64() || value.is_u64(), "a whole number"),
-        "user" | "reasoning_effort" => (value.is_string(), "a text"),
+        "user" | "reasoning_effort" | "encoding_format" => (value.is_string(), "a text"),
         "parallel_tool_calls" => (value.is_boolean(), "true or false"),
         "stop" => (value.is_string() || is_list_of(Value::is_string), "a text or a list of texts"),
         "tools" => (is_list_of(Value::is_object), "a list of objects"),
