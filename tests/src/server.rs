@@ -95,6 +95,8 @@ impl Setup {
             ("REPARTEE__LIMITS__STREAMS_PER_USER", "0"),
             ("REPARTEE__LIMITS__STREAMS_PER_ADDRESS", "0"),
             ("REPARTEE__GUESTS__REQUESTS_PER_MINUTE", "0"),
+            // Who counts what the model is asked does not mean these.
+            ("REPARTEE__REPLIES__TITLES", "false"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { engine, redis: WhichRedis::None, variables: variables.into() }

@@ -8,7 +8,7 @@ mod running;
 mod writing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
@@ -19,7 +19,10 @@ use repartee_domain::replies::{FinishReason, Turn, Usage};
 use uuid::Uuid;
 
 pub use self::embedding::{Embedded, NewEmbedding};
-use self::{running::Running, writing::written};
+use self::{
+    running::{Opening, Running},
+    writing::written,
+};
 use crate::{
     Actor, AppError, Permission,
     asking::{Answering, AskPorts, Asker, Streamed},
@@ -73,8 +76,10 @@ pub struct NewCompletion {
     pub temperature: Option<f32>,
     /// The longest answer, in tokens.
     pub max_tokens: Option<u32>,
-    /// What the client said itself.
-    pub passed: PassedThrough,
+    /// What the client said itself; `None` where nobody did.
+    pub passed: Option<PassedThrough>,
+    /// Whether it is written beside replies: counted as used, and not among what runs at once.
+    pub is_aside: bool,
 }
 
 /// An answer that has begun.
@@ -120,7 +125,9 @@ impl CompletionService {
         let models = ports.models.resolve_for(actor, Some(&wish.model)).await?;
         let limit = longest(&models);
         let budget = self.shared.budget(actor, &models, &wish);
-        let (mut running, tokens) = Running::open(&self.shared, actor, room, limit, budget).await?;
+        let most_running = (!wish.is_aside).then_some(self.shared.rules.most_per_user);
+        let opening = Opening { limit, most_running, budget };
+        let (mut running, tokens) = Running::open(&self.shared, actor, room, opening).await?;
         running.bill.prompt = wish.turns.iter().map(|turn| turn.content.clone()).collect();
         let name = wish.model.clone();
         let mut question = Question { wish, most_tokens: budget.reply_within(tokens) };
@@ -134,9 +141,13 @@ impl CompletionService {
 
 impl Shared {
     fn budget(&self, actor: &Actor, models: &[Model], wish: &NewCompletion) -> TurnBudget {
-        let PassedThrough { messages, fields, .. } = &wish.passed;
-        let fields: usize = fields.iter().map(|(_, value)| value.len()).sum();
-        let bytes = messages.len() + fields + wish.pictures.saturating_mul(PICTURE);
+        let bytes = match &wish.passed {
+            Some(PassedThrough { messages, fields, .. }) => {
+                let fields: usize = fields.iter().map(|(_, value)| value.len()).sum();
+                messages.len() + fields + wish.pictures.saturating_mul(PICTURE)
+            }
+            None => wish.turns.iter().map(|turn| turn.content.len()).sum(),
+        };
         let of_user = self.rules.monthly_token_budget;
         budgeting::budget(actor, of_user, models, (wish.turns.len(), bytes), wish.max_tokens)
     }
@@ -166,7 +177,7 @@ impl Asker for Question {
             turns: self.wish.turns.clone(),
             temperature: self.wish.temperature,
             max_tokens: model.max_tokens(self.most_tokens.or(self.wish.max_tokens)),
-            passed: Some(self.wish.passed.clone().into()),
+            passed: self.wish.passed.clone().map(Into::into),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Model {
     pub retry: RetryPolicy,
     /// The models to ask when this one fails before its first token, in order.
     pub fallbacks: Vec<String>,
+    /// Whether it is good enough to write titles.
+    pub writes_titles: bool,
     /// Shared by all models of the provider.
     pub breaker: Arc<Breaker>,
 }
@@ -235,6 +237,7 @@ mod tests {
             limits: TimeLimits::default(),
             retry: RetryPolicy::default(),
             fallbacks: fallbacks.iter().map(|&id| id.to_owned()).collect(),
+            writes_titles: true,
             breaker: Arc::default(),
         }
     }

@@ -28,12 +28,13 @@ pub(crate) mod fixture;
 mod tests;
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
 use chrono::TimeDelta;
 use repartee_domain::replies::Generation;
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::keys::ROUTE as KEY_ROUTE;
@@ -50,8 +51,11 @@ use crate::{
         Clock, ConversationRepository, EventEncoder, GenerationLog, IdGenerator, IdempotencyKeys,
         LeaseOwner, MessageRepository, ShapeRepository, Spawner, StoredGeneration, TurnRepository,
     },
+    titles::Untitled,
 };
 
+/// Conversations without a title that wait for one.
+const UNTITLED_AHEAD: usize = 1_024;
 /// How long a process may be silent before its replies are settled by another.
 const LEASE: TimeDelta = TimeDelta::seconds(15);
 
@@ -103,6 +107,8 @@ struct Shared {
     /// The replies whose tasks run in this process.
     in_hand: InHand,
     is_draining: AtomicBool,
+    /// Where conversations without a title are told, if anywhere.
+    untitled: OnceLock<mpsc::Sender<Untitled>>,
     /// Cancelled when running replies have to stop where they are.
     shutdown: CancellationToken,
     /// Counts the replies that are being written.
@@ -126,10 +132,20 @@ impl ReplyService {
             admission,
             in_hand: InHand::default(),
             is_draining: AtomicBool::new(false),
+            untitled: OnceLock::new(),
             shutdown: CancellationToken::new(),
             running: TaskTracker::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// From now on, each conversation that has no title when a reply is complete in it. Whoever reads
+    /// them too slowly misses some. To be asked for once.
+    pub fn untitled(&self) -> mpsc::Receiver<Untitled> {
+        let (sender, untitled) = mpsc::channel(UNTITLED_AHEAD);
+        let is_first = self.shared.untitled.set(sender).is_ok();
+        debug_assert!(is_first, "somebody reads them already");
+        untitled
     }
 }
 

@@ -1,5 +1,7 @@
 //! A conversation between one user and the assistant.
 
+mod title;
+
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +10,8 @@ use thiserror::Error;
 use crate::{
     ConversationCode, ConversationId, FieldError, PersonaId, ProjectId, Text, UserId, Version,
 };
+
+pub use self::title::{title_of, title_written};
 
 const MAX_TITLE: usize = 200;
 const MAX_SYSTEM_MESSAGE: usize = 32_000;

@@ -76,8 +76,11 @@ impl Application {
         let Identity { authenticator, accounts, recovery, api_keys, oauth, access, signer } =
             identity(settings, &ground, &feed)?;
         let Live { log, limiter, cache } = live_log::connect(settings, &ground, &stop).await?;
-        let Conversing { conversations, messages, replies, completions, feeds } =
+        let Conversing { conversations, messages, replies, completions, titles, feeds } =
             conversing(settings, &ground, &feed, log, models.clone()).await?;
+        if settings.replies.titles {
+            titles.start(replies.untitled(), &ground.spawner, stop.clone());
+        }
         housekeeping(&ground, &feed, &replies).start(&ground.spawner, stop.clone());
         let guests = GuestPorts {
             guests: Arc::new(SeaGuestRepository::new(database.clone())),

@@ -11,6 +11,7 @@ use repartee_application::{
     models::ModelCatalogue,
     ports::{FeedLog, GenerationLog},
     replies::{ReplyPorts, ReplyRules, ReplyService},
+    titles::TitleService,
 };
 use repartee_infrastructure::persistence::{
     SeaBudgetLedger, SeaConversationRepository, SeaIdempotencyKeys, SeaMessageRepository,
@@ -30,6 +31,7 @@ pub(crate) struct Conversing {
     pub(crate) messages: MessageService,
     pub(crate) replies: ReplyService,
     pub(crate) completions: CompletionService,
+    pub(crate) titles: TitleService,
     pub(crate) feeds: FeedService,
 }
 
@@ -74,6 +76,7 @@ pub(crate) async fn conversing(
         clock: clock.clone(),
         ids: ids.clone(),
     };
+    let completions = CompletionService::new(completions, completion_rules(settings));
     Ok(Conversing {
         feeds: FeedService::new(FeedPorts {
             feed: feed.clone(),
@@ -90,7 +93,8 @@ pub(crate) async fn conversing(
             clock.clone(),
             ids.clone(),
         ),
-        completions: CompletionService::new(completions, completion_rules(settings)),
+        titles: TitleService::new(completions.clone(), conversations.clone(), clock.clone()),
+        completions,
         messages: MessageService::new(conversations, messages, keys, clock.clone(), ids.clone()),
         replies,
     })

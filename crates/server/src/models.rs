@@ -92,6 +92,7 @@ impl Providers<'_> {
             id: model.id.clone(),
             provider: chat,
             breaker,
+            writes_titles: model.provider != ProviderKind::Local,
             upstream: model.upstream_model.clone(),
             window: ContextWindow {
                 context_tokens: model.context_tokens,
@@ -112,6 +113,7 @@ impl Providers<'_> {
             id: String::new(),
             provider: chat,
             breaker,
+            writes_titles: kind != ProviderKind::Local,
             upstream: String::new(),
             window: ContextWindow {
                 context_tokens: replies.context_tokens,

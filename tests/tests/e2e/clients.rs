@@ -1,5 +1,6 @@
 //! The documented requests of earlier backends' clients, as they send them.
 
+mod across;
 mod family_a;
 mod family_b;
 mod family_c;

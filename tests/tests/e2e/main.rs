@@ -34,5 +34,6 @@ mod resume;
 mod shutdown;
 mod sockets;
 mod support;
+mod titles;
 mod turns;
 mod usage;

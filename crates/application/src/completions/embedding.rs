@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use repartee_domain::replies::Usage;
 use tokio::time::timeout;
 
-use super::{CompletionService, longest, running::Running};
+use super::{
+    CompletionService, longest,
+    running::{Opening, Running},
+};
 use crate::{
     Actor, AppError, Permission,
     asking::{Attempt, Refusal},
@@ -52,8 +55,9 @@ impl CompletionService {
         let bytes = wish.fields.iter().map(|(_, value)| value.len()).sum();
         let of_user = self.shared.rules.monthly_token_budget;
         let budget = budgeting::budget(actor, of_user, &models, (0, bytes), Some(0));
-        let limit = longest(&models);
-        let (mut running, _) = Running::open(&self.shared, actor, room, limit, budget).await?;
+        let most_running = Some(self.shared.rules.most_per_user);
+        let opening = Opening { limit: longest(&models), most_running, budget };
+        let (mut running, _) = Running::open(&self.shared, actor, room, opening).await?;
         let mut question = Question { fields: wish.fields };
         let (model, answer) = running.ask(&models, &mut question, &wish.model).await?;
         let counted = answer.prompt_tokens.map(|tokens| (tokens, false));

@@ -46,6 +46,15 @@ pub(super) struct Running {
     is_open: bool,
 }
 
+/// What has to be known for one to begin.
+pub(super) struct Opening {
+    /// How long it may take in all.
+    pub(super) limit: Duration,
+    /// As in [`NewSpending`].
+    pub(super) most_running: Option<u32>,
+    pub(super) budget: TurnBudget,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Waiting,
@@ -71,10 +80,10 @@ impl Running {
         shared: &Arc<Shared>,
         actor: &Actor,
         room: Room,
-        limit: Duration,
-        budget: TurnBudget,
+        opening: Opening,
     ) -> Result<(Self, u64), AppError> {
-        let Shared { ports, rules } = &**shared;
+        let Opening { limit, most_running, budget } = opening;
+        let ports = &shared.ports;
         let spending = Spending {
             id: ports.ids.id(),
             owner: actor.user,
@@ -85,7 +94,7 @@ impl Running {
             spending: spending.clone(),
             began_at,
             expires_at: began_at + TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX) + GRACE,
-            most_running: rules.most_per_user,
+            most_running,
             budget,
         };
         let mut running = Self {

@@ -32,11 +32,11 @@ const STOP: Step = Finish(FinishReason::Stop);
 
 /// What was reserved and settled.
 #[derive(Default)]
-struct FakeLedger {
-    wishes: Mutex<Vec<NewSpending>>,
+pub(crate) struct FakeLedger {
+    pub(crate) wishes: Mutex<Vec<NewSpending>>,
     /// What comes of the next reservations; any number of tokens besides.
-    answers: Mutex<VecDeque<Reserved>>,
-    settled: Mutex<Vec<u64>>,
+    pub(crate) answers: Mutex<VecDeque<Reserved>>,
+    pub(crate) settled: Mutex<Vec<u64>>,
     /// Settling fails so often.
     away: Mutex<u32>,
 }
@@ -103,11 +103,11 @@ fn wish(model: &str) -> NewCompletion {
     NewCompletion {
         model: model.into(),
         turns: vec![Turn { role: MessageRole::User, content: "Why is that?".into() }],
-        passed: PassedThrough {
+        passed: Some(PassedThrough {
             messages: "[\"as they came\"]".into(),
             fields: vec![("tools", "[1]".into())],
             ..PassedThrough::default()
-        },
+        }),
         ..NewCompletion::default()
     }
 }
@@ -147,7 +147,7 @@ async fn an_answer_comes_in_pieces_and_what_it_used_is_counted_before_its_end_is
     assert_eq!(told, [Piece::Text("Be".into()), fields, Piece::Text("cause".into()), end]);
     assert_eq!(asking.settled(), [9]);
     let asked = asking.replies.model.asked.lock().unwrap()[0].clone();
-    assert_eq!(asked.passed.as_deref(), Some(&wish("main").passed));
+    assert_eq!(asked.passed.as_deref(), wish("main").passed.as_ref());
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +160,7 @@ async fn tokens_are_reserved_before_and_the_answer_keeps_within_them() {
     let reserved = asking.ledger.wishes.lock().unwrap()[0].clone();
     // The bytes of messages and fields, and eight for the framing of a message.
     assert_eq!((reserved.budget.prompt, reserved.budget.reply), (16 + 3 + 8, 100));
-    assert_eq!((reserved.budget.of_user, reserved.most_running), (Some(10_000), 3));
+    assert_eq!((reserved.budget.of_user, reserved.most_running), (Some(10_000), Some(3)));
     assert_eq!(reserved.expires_at - reserved.began_at, TimeDelta::minutes(11));
     let asked = asking.replies.model.asked.lock().unwrap()[0].clone();
     assert_eq!(asked.max_tokens, Some(70 - 27));

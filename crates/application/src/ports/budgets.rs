@@ -53,8 +53,9 @@ pub struct NewSpending {
     pub began_at: DateTime<Utc>,
     /// Who has not settled it by then never will.
     pub expires_at: DateTime<Utc>,
-    /// How many replies and completions of its owner may run at once.
-    pub most_running: u32,
+    /// How many replies and completions of its owner may run at once; `None` where it is not one of
+    /// them.
+    pub most_running: Option<u32>,
     pub budget: TurnBudget,
 }
 

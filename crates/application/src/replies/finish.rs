@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use repartee_domain::replies::{Generation, Price, Usage, Written as Reply};
+use repartee_domain::{
+    messages::MessageRole,
+    replies::{Ended, Generation, Outcome, Price, Usage, Written as Reply},
+};
 use tokio::time::sleep;
 
 use super::{
@@ -13,6 +16,7 @@ use super::{
 use crate::{
     models::Model,
     ports::{FinishedTurn, LoggedEvent, PortError, ReplyEvent},
+    titles::Untitled,
 };
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -28,6 +32,7 @@ impl Shared {
             // Nobody has anything to bill.
             (None, _) => Usage { estimated: true, ..Usage::default() },
         };
+        let writes_titles = written.model.as_ref().is_some_and(|model| model.writes_titles);
         let unsaved = draft.take_unsaved().await;
         let written_reply = Reply {
             text: std::mem::take(&mut draft.text),
@@ -49,7 +54,12 @@ impl Shared {
             attempts: ended.attempts,
         };
         let terminal = draft.next_event(&event, &self.ports);
+        let untitled = untitled(job, &ended, writes_titles);
         self.store(FinishedTurn { ended, unsaved, terminal }).await;
+        if let (Some(untitled), Some(titles)) = (untitled, self.untitled.get()) {
+            // Where too many wait, the next reply tells of it again.
+            let _ = titles.try_send(untitled);
+        }
     }
 
     /// Tries until it is stored.
@@ -100,6 +110,21 @@ impl Shared {
         tracing::warn!(is_deleted = terminal.is_none(), "the reply was ended by somebody else");
         Ok(terminal.map_or_else(|| Arc::clone(&turn.terminal), Arc::new))
     }
+}
+
+/// What a title is made of, where one is to be: the first question that its model was shown, and the
+/// reply.
+fn untitled(job: &Job, ended: &Ended, writes_titles: bool) -> Option<Untitled> {
+    let actor = job.untitled.clone()?;
+    let Outcome::Completed(_) = ended.outcome else { return None };
+    let question = job.turns.iter().find(|turn| turn.role == MessageRole::User)?;
+    Some(Untitled {
+        actor,
+        conversation: ended.reply.conversation,
+        model: ended.reply.writing.as_ref().map(|w| w.model.clone()).filter(|_| writes_titles),
+        question: Untitled::excerpt(&question.content),
+        reply: Untitled::excerpt(&ended.reply.content),
+    })
 }
 
 /// Counts what the provider did not: the prompt and what was written of the reply.

@@ -571,6 +571,10 @@ impl Fixture {
         CompletionService::new(ports, rules)
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.service.shared.ports.clock.clone()
+    }
+
     pub(crate) async fn send(&self, content: &str) -> Result<Begun, AppError> {
         let message = NewMessage { content: content.into(), ..NewMessage::default() };
         self.service.send(&ACTOR, CONVERSATION.into(), message, None).await
@@ -618,6 +622,7 @@ fn listed(id: &str, provider: Arc<ScriptedModel>, fallbacks: &[&str]) -> Model {
         },
         retry: RetryPolicy::default(),
         fallbacks: fallbacks.iter().map(|&id| id.to_owned()).collect(),
+        writes_titles: true,
         breaker: Arc::default(),
     }
 }

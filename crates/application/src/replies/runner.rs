@@ -23,7 +23,7 @@ use super::{
     writer::{Writer, patiently},
 };
 use crate::{
-    AppError,
+    Actor, AppError,
     asking::{Answering, AskPorts, Asked, ask},
     conversations::why_closed,
     models::{Model, TimeLimits},
@@ -51,6 +51,8 @@ pub(super) struct Job {
     pub(super) turns: Vec<Turn>,
     pub(super) temperature: Option<f32>,
     pub(super) max_tokens: Option<u32>,
+    /// Who asked, where the conversation is to have a title and has none.
+    pub(super) untitled: Option<Actor>,
 }
 
 type Beginning = Result<Begun, Refused>;

@@ -137,6 +137,7 @@ impl ReplyService {
             turns: prompt.turns,
             temperature: message.temperature,
             max_tokens: message.max_tokens,
+            untitled: shared.is_to_be_titled(actor, &conversation).then(|| actor.clone()),
         };
         // From here on the caller may go away: the task stores the question and writes the reply
         // all the same.
@@ -147,6 +148,11 @@ impl ReplyService {
 }
 
 impl Shared {
+    fn is_to_be_titled(&self, actor: &Actor, conversation: &Conversation) -> bool {
+        let is_untitled = conversation.subject.title.is_none() && actor.role != Role::Guest;
+        is_untitled && self.untitled.get().is_some()
+    }
+
     fn new_turn(
         &self,
         actor: &Actor,

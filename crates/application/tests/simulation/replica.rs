@@ -65,6 +65,7 @@ impl Replica {
             },
             retry: RetryPolicy { attempts: 2, ..RetryPolicy::default() },
             fallbacks: Vec::new(),
+            writes_titles: true,
             breaker: Arc::new(Breaker::default()),
         };
         let shapes = Arc::new(Unshaped);

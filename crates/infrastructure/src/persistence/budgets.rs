@@ -24,13 +24,15 @@ const LOCK: &str = "INSERT INTO feeds (owner_id, last_seq) VALUES (?, 0) \
     ON CONFLICT (owner_id) DO UPDATE SET last_seq = feeds.last_seq";
 /// Stored only where its owner has less running than the limit.
 const BEGIN: &str = "INSERT INTO running_completions \
-    (id, owner_id, api_key_id, period, reserved_tokens, expires_at) \
-    SELECT ?, ?, ?, ?, ?, ? \
+    (id, owner_id, api_key_id, period, reserved_tokens, expires_at, is_aside) \
+    SELECT ?, ?, ?, ?, ?, ?, ? \
     WHERE (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) \
-    + (SELECT COUNT(*) FROM running_completions WHERE owner_id = ? AND expires_at > ?) < ?";
+    + (SELECT COUNT(*) FROM running_completions \
+    WHERE owner_id = ? AND NOT is_aside AND expires_at > ?) < ?";
 const RUNNING: &str = "SELECT \
     (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) \
-    + (SELECT COUNT(*) FROM running_completions WHERE owner_id = ? AND expires_at > ?) AS running";
+    + (SELECT COUNT(*) FROM running_completions \
+    WHERE owner_id = ? AND NOT is_aside AND expires_at > ?) AS running";
 /// One row, unless it is settled already. Where the row is new, nothing was reserved.
 const SETTLE_USER: &str = "INSERT INTO token_budgets (subject_id, period, used, reserved) \
     SELECT owner_id, period, ?, 0 FROM running_completions WHERE id = ? \
@@ -93,7 +95,7 @@ impl BudgetLedger for SeaBudgetLedger {
                 return Ok(Reserved::Tokens(most));
             }
             let running = running(&self.db, spending.owner, *began_at).await?;
-            if running >= u64::from(*most_running) {
+            if most_running.is_some_and(|most| running >= u64::from(most)) {
                 return Ok(Reserved::TooManyRunning);
             }
             if budget.is_limited() {
@@ -208,17 +210,18 @@ fn beginning(batch: Batch, wish: &NewSpending, tokens: u64) -> Result<Batch, Por
         batch
     };
     let owner = owner.as_uuid();
-    let values: [Value; 10] = [
+    let values: [Value; 11] = [
         (*id).into(),
         owner.into(),
         api_key.map(ApiKeyId::as_uuid).into(),
         period.to_string().into(),
         stored_tokens(reserved)?.into(),
         (*expires_at).into(),
+        most_running.is_none().into(),
         owner.into(),
         owner.into(),
         (*began_at).into(),
-        i64::from(*most_running).into(),
+        most_running.map_or(i64::MAX, i64::from).into(),
     ];
     let begin = statement(batch.backend(), BEGIN, values);
     Ok(batch.and(1, begin))

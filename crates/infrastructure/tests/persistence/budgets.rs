@@ -284,7 +284,7 @@ fn spending(n: u32, budget: TurnBudget) -> NewSpending {
         owner: user_id(1),
         api_key: budget.of_key.map(|_| KEY),
     };
-    NewSpending { spending, began_at: at(0), expires_at: at(60), most_running: 100, budget }
+    NewSpending { spending, began_at: at(0), expires_at: at(60), most_running: Some(100), budget }
 }
 
 async fn completions_reserve_what_there_is_however_many_begin_at_once(db: &TestDatabase) {
@@ -331,7 +331,7 @@ async fn a_completion_whose_process_went_away_counts_until_it_expires(db: &TestD
     db.with_user(1).await;
     let ledger = SeaBudgetLedger::new(db.db.clone());
     let capped = |n, began: i64| NewSpending {
-        most_running: 1,
+        most_running: Some(1),
         began_at: at(began),
         expires_at: at(began + 60),
         ..spending(n, of_user(500))
@@ -351,7 +351,8 @@ async fn a_completion_whose_process_went_away_counts_until_it_expires(db: &TestD
 async fn completions_and_turns_count_as_running_together(db: &TestDatabase) {
     with_conversations(db, 2).await;
     let ledger = SeaBudgetLedger::new(db.db.clone());
-    let completion = |n| NewSpending { most_running: 2, ..spending(n, TurnBudget::default()) };
+    let completion =
+        |n| NewSpending { most_running: Some(2), ..spending(n, TurnBudget::default()) };
     let running = |n| NewTurn { most_running: 2, ..limited(n, TurnBudget::default()) };
     assert_eq!(begin(db, &running(1)).await, TurnBegun::Begun);
     let began_at = running(1).generation.created_at;
@@ -361,6 +362,11 @@ async fn completions_and_turns_count_as_running_together(db: &TestDatabase) {
     assert_eq!(begin(db, &running(2)).await, TurnBegun::TooManyRunning);
     let second = NewSpending { began_at, ..completion(2) };
     assert_eq!(ledger.reserve(second.clone()).await.unwrap(), Reserved::TooManyRunning);
+
+    // What is written beside them neither waits for room nor takes it.
+    let aside =
+        NewSpending { began_at, most_running: None, expires_at: at(3_600), ..completion(3) };
+    assert_eq!(ledger.reserve(aside).await.unwrap(), Reserved::Tokens(u64::MAX));
 
     ledger.settle(&first.spending, 1).await.unwrap();
     assert_eq!(begin(db, &running(2)).await, TurnBegun::Begun);

@@ -21,6 +21,8 @@ pub struct ReplySettings {
     pub max_output_tokens: u32,
     /// For models that say nothing else.
     pub time_limits: TimeLimits,
+    /// Whether conversations without a title get one.
+    pub titles: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl ReplySettings {
             attempts: reader.number("replies.attempts", 1..=10)?,
             context_tokens,
             max_output_tokens,
+            titles: reader.flag("replies.titles"),
             time_limits: TimeLimits {
                 first_token: seconds("replies.first_token_seconds")?,
                 idle: seconds("replies.idle_seconds")?,

@@ -176,11 +176,12 @@ impl TryFrom<NewCompletionBody> for NewCompletion {
             turns: messages.iter().map(MessageBody::turn).collect(),
             temperature: body.temperature,
             max_tokens: body.max_completion_tokens.or(body.max_tokens),
-            passed: PassedThrough {
+            passed: Some(PassedThrough {
                 messages: body.messages.get().to_owned(),
                 has_more_than_text,
                 fields,
-            },
+            }),
+            is_aside: false,
         })
     }
 }

@@ -18,13 +18,13 @@ impl Asking {
     }
 }
 
-fn vectors(prompt_tokens: Option<u32>) -> Result<Embeddings, ModelError> {
-    Ok(Embeddings { data: "[1]".into(), prompt_tokens })
+fn vectors(prompt_tokens: Option<u32>) -> Embeddings {
+    Embeddings { data: "[1]".into(), prompt_tokens }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_asked_and_answered_is_passed_through_and_what_it_used_is_counted() {
-    let asking = Asking::embedding([vectors(Some(5))]);
+    let asking = Asking::embedding([Ok(vectors(Some(5)))]);
     let embedded = asking.embed(0).await.unwrap();
     assert_eq!((embedded.model.as_str(), embedded.data.as_str()), ("main", "[1]"));
     assert_eq!((embedded.usage.prompt_tokens, embedded.usage.estimated), (5, false));
@@ -37,7 +37,7 @@ async fn what_is_asked_and_answered_is_passed_through_and_what_it_used_is_counte
 
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_does_not_count_is_counted_here() {
-    let asking = Asking::embedding([vectors(None), vectors(None)]);
+    let asking = Asking::embedding([Ok(vectors(None)), Ok(vectors(None))]);
     let usage = asking.embed(0).await.unwrap().usage;
     assert_eq!((usage.prompt_tokens, usage.estimated), (2, true));
     assert_eq!(asking.embed(7).await.unwrap().usage.prompt_tokens, 7);
@@ -47,7 +47,7 @@ async fn what_a_provider_does_not_count_is_counted_here() {
 #[tokio::test(start_paused = true)]
 async fn trouble_is_tried_again_and_a_fallback_is_not_asked() {
     let away = || Err(ModelError::RateLimited { retry_after: None });
-    let asking = Asking::embedding([away(), vectors(Some(5))]);
+    let asking = Asking::embedding([away(), Ok(vectors(Some(5)))]);
     assert!(asking.embed(0).await.is_ok());
 
     let asking = Asking::embedding([away(), away(), away()]);
@@ -65,7 +65,7 @@ async fn a_model_that_makes_none_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_that_is_used_up_is_told_before_anybody_is_asked() {
-    let asking = Asking::embedding([vectors(None)]);
+    let asking = Asking::embedding([Ok(vectors(None))]);
     asking.ledger.answers.lock().unwrap().push_back(Reserved::OverBudget);
     assert_eq!(asking.embed(0).await.err().unwrap().classify().1, "budget_exceeded");
     assert!(asking.replies.model.embedded.lock().unwrap().is_empty());

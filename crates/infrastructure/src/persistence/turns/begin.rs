@@ -40,7 +40,8 @@ const GENERATION: &str = "INSERT INTO generations (id, owner_id, conversation_id
     api_key_id, reserved_tokens) \
     SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
     WHERE (SELECT COUNT(*) FROM generations WHERE owner_id = ? AND ended_at IS NULL) \
-    + (SELECT COUNT(*) FROM running_completions WHERE owner_id = ? AND expires_at > ?) < ?";
+    + (SELECT COUNT(*) FROM running_completions \
+    WHERE owner_id = ? AND NOT is_aside AND expires_at > ?) < ?";
 
 pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun, PortError> {
     let turn = Arc::new(turn);
