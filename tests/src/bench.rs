@@ -24,6 +24,7 @@ mod first_token;
 mod logins;
 mod process;
 mod reply;
+mod search;
 mod start;
 mod streams;
 mod subscribers;
@@ -72,6 +73,8 @@ enum Part {
     LogIns,
     /// Long streams and sockets at once: what is lost, and how late; only when it is asked for
     Subscribers,
+    /// Finding something among 100,000 messages; only when it is asked for
+    Search,
 }
 
 /// What every part has in common.
@@ -93,7 +96,7 @@ pub async fn run(options: Options) -> Result<()> {
 async fn measure(options: Options) -> Result<()> {
     let site = Site::open(options).await?;
     for part in Part::value_variants().iter().copied() {
-        let wanted = site.options.only.map_or(part != Part::Subscribers, |only| only == part);
+        let wanted = site.options.only.map_or(!part.takes_long(), |only| only == part);
         if !wanted {
             continue;
         }
@@ -105,10 +108,18 @@ async fn measure(options: Options) -> Result<()> {
             Part::Fanout => fanout::measure(&site).await.context("fanout")?,
             Part::LogIns => logins::measure(&site).await.context("log-ins")?,
             Part::Subscribers => subscribers::measure(&site).await.context("subscribers")?,
+            Part::Search => search::measure(&site).await.context("search")?,
         };
         writeln!(io::stdout(), "{table}")?;
     }
     Ok(())
+}
+
+impl Part {
+    /// Not measured unless it is asked for.
+    fn takes_long(self) -> bool {
+        matches!(self, Self::Subscribers | Self::Search)
+    }
 }
 
 impl Site {

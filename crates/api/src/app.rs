@@ -29,6 +29,7 @@ use repartee_application::{
     projects::{ProjectChatService, ProjectService},
     prompts::PromptService,
     replies::ReplyService,
+    search::SearchService,
 };
 
 use crate::{
@@ -61,6 +62,7 @@ pub struct Services {
     pub project_chats: Data<ProjectChatService>,
     pub models: Data<ModelService>,
     pub replies: Data<ReplyService>,
+    pub search: Data<SearchService>,
     pub feeds: Data<FeedService>,
     pub guests: Data<GuestService>,
     pub access: Data<StreamAccessService>,
@@ -101,6 +103,7 @@ pub fn app(
         project_chats,
         models,
         replies,
+        search,
         feeds,
         guests,
         access,
@@ -131,6 +134,7 @@ pub fn app(
         .app_data(project_chats)
         .app_data(models)
         .app_data(replies)
+        .app_data(search)
         .app_data(feeds)
         .app_data(guests)
         .app_data(access)

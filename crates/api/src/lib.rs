@@ -34,6 +34,7 @@ mod refusals;
 mod replies;
 mod request_id;
 mod routes;
+mod search;
 mod sessions;
 mod sockets;
 mod sse;

@@ -10,7 +10,7 @@ use actix_web::{
 
 use crate::{
     ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages,
-    models, oauth, openai, pages, personas, projects, replies, sessions, sockets,
+    models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
     user_conversations,
 };
 
@@ -72,6 +72,7 @@ fn conversing(table: RouteTable) -> RouteTable {
             messages::feedback::rate,
         )
         .get(messages::STREAM_CHAT, messages::stream_chat)
+        .get("/api/v1/search", search::search)
         // What shapes a reply
         .get("/api/v1/personas", personas::list)
         .post("/api/v1/personas", personas::make)

@@ -28,6 +28,7 @@ pub mod ports;
 pub mod projects;
 pub mod prompts;
 pub mod replies;
+pub mod search;
 pub mod titles;
 
 pub use actor::{Actor, Credential, Origin};

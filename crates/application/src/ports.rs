@@ -18,6 +18,7 @@ mod models;
 mod personas;
 mod projects;
 mod replies;
+mod search;
 mod system;
 mod users;
 
@@ -39,6 +40,7 @@ pub use models::*;
 pub use personas::*;
 pub use projects::*;
 pub use replies::*;
+pub use search::*;
 pub use system::*;
 pub use users::*;
 

@@ -14,6 +14,7 @@ pub mod network;
 pub mod personas;
 pub mod projects;
 pub mod replies;
+pub mod search;
 mod text;
 mod version;
 

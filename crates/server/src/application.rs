@@ -76,11 +76,8 @@ impl Application {
         let Identity { authenticator, accounts, recovery, api_keys, oauth, access, signer } =
             identity(settings, &ground, &feed)?;
         let Live { log, limiter, cache } = live_log::connect(settings, &ground, &stop).await?;
-        let Conversing { conversations, messages, replies, completions, titles, feeds } =
-            conversing(settings, &ground, &feed, log, models.clone()).await?;
-        if settings.replies.titles {
-            titles.start(replies.untitled(), &ground.spawner, stop.clone());
-        }
+        let Conversing { conversations, messages, replies, completions, feeds, search } =
+            conversing(settings, &ground, &feed, log, models.clone(), &stop).await?;
         housekeeping(&ground, &feed, &replies).start(&ground.spawner, stop.clone());
         let guests = GuestPorts {
             guests: Arc::new(SeaGuestRepository::new(database.clone())),
@@ -121,6 +118,7 @@ impl Application {
             models: Data::new(ModelService::new(models.clone(), clock.now())),
             replies: Data::new(replies),
             feeds: Data::new(feeds),
+            search: Data::new(search),
             audit: Data::new(audit),
             trail: Data::new(trail),
             limits: Data::new(limits(settings, &ground, limiter)),

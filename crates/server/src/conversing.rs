@@ -11,12 +11,15 @@ use repartee_application::{
     models::ModelCatalogue,
     ports::{FeedLog, GenerationLog},
     replies::{ReplyPorts, ReplyRules, ReplyService},
+    search::{Indexer, SearchService},
     titles::TitleService,
 };
 use repartee_infrastructure::persistence::{
     SeaBudgetLedger, SeaConversationRepository, SeaIdempotencyKeys, SeaMessageRepository,
-    SeaShapeRepository, SeaTurnRepository,
+    SeaSearchIndex, SeaShapeRepository, SeaTurnRepository,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{StartError, accounts::span, ground::Ground, settings::Settings};
 
@@ -31,17 +34,19 @@ pub(crate) struct Conversing {
     pub(crate) messages: MessageService,
     pub(crate) replies: ReplyService,
     pub(crate) completions: CompletionService,
-    pub(crate) titles: TitleService,
     pub(crate) feeds: FeedService,
+    pub(crate) search: SearchService,
 }
 
-/// Settles what an earlier process left.
+/// Settles what an earlier process left, and indexes and entitles what is said until the server
+/// stops.
 pub(crate) async fn conversing(
     settings: &Settings,
     ground: &Ground,
     feed: &Arc<dyn FeedLog>,
     log: Arc<dyn GenerationLog>,
     models: Arc<ModelCatalogue>,
+    stop: &CancellationToken,
 ) -> Result<Conversing, StartError> {
     let Ground { database, clock, ids, .. } = ground;
     let conversations = Arc::new(SeaConversationRepository::new(database.clone()));
@@ -68,6 +73,8 @@ pub(crate) async fn conversing(
         tracing::warn!(settled, "replies that an earlier process left were settled");
     }
     replies.start_upkeep();
+    let index = Arc::new(SeaSearchIndex::new(database.clone()));
+    Indexer::new(index.clone()).start(&ground.spawner, stop.clone());
     let completions = CompletionPorts {
         models,
         budgets: Arc::new(SeaBudgetLedger::new(database.clone())),
@@ -77,6 +84,13 @@ pub(crate) async fn conversing(
         ids: ids.clone(),
     };
     let completions = CompletionService::new(completions, completion_rules(settings));
+    if settings.replies.titles {
+        TitleService::new(completions.clone(), conversations.clone(), clock.clone()).start(
+            replies.untitled(),
+            &ground.spawner,
+            stop.clone(),
+        );
+    }
     Ok(Conversing {
         feeds: FeedService::new(FeedPorts {
             feed: feed.clone(),
@@ -93,8 +107,8 @@ pub(crate) async fn conversing(
             clock.clone(),
             ids.clone(),
         ),
-        titles: TitleService::new(completions.clone(), conversations.clone(), clock.clone()),
         completions,
+        search: SearchService::new(conversations.clone(), index),
         messages: MessageService::new(conversations, messages, keys, clock.clone(), ids.clone()),
         replies,
     })

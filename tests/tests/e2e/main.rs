@@ -31,6 +31,7 @@ mod rate_limits;
 mod readers;
 mod replicas;
 mod resume;
+mod search;
 mod shutdown;
 mod sockets;
 mod support;

@@ -8,7 +8,8 @@ use utoipa::{
 use super::{bodies::OptionalBodies, limits::RateLimits, refusals::Refusals};
 use crate::{
     accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages, models,
-    oauth, openai, pages, personas, projects, replies, sessions, sockets, user_conversations,
+    oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
+    user_conversations,
 };
 
 #[derive(OpenApi)]
@@ -37,7 +38,7 @@ use crate::{
         conversations::replace, conversations::delete,
         messages::list, messages::send, messages::stream_chat, messages::feedback::rate,
         models::list, openai::chat::complete, openai::embeddings::embed, openai::models::list, openai::models::find,
-        conversations::stats::stats,
+        conversations::stats::stats, search::search,
         personas::list, personas::make, personas::find, personas::change, personas::delete,
         projects::list, projects::make, projects::find, projects::change, projects::delete,
         projects::members::list, projects::members::put, projects::members::remove,

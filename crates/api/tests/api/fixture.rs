@@ -18,8 +18,8 @@ use repartee_application::{
         MockFeedLog, MockGenerationLog, MockGuestRepository, MockIdempotencyKeys,
         MockLoginFailureRepository, MockMessageRepository, MockPasswordHasher,
         MockPersonaRepository, MockProjectRepository, MockPromptRepository, MockRateLimiter,
-        MockShapeRepository, MockTicketRepository, MockTurnRepository, MockUserDirectory,
-        MockUserRepository,
+        MockSearchIndex, MockShapeRepository, MockTicketRepository, MockTurnRepository,
+        MockUserDirectory, MockUserRepository,
     },
 };
 use repartee_domain::{
@@ -50,6 +50,7 @@ pub(crate) struct Fixture {
     pub(crate) projects: MockProjectRepository,
     pub(crate) prompts: MockPromptRepository,
     pub(crate) shapes: MockShapeRepository,
+    pub(crate) search: MockSearchIndex,
     pub(crate) turns: MockTurnRepository,
     pub(crate) keys: MockIdempotencyKeys,
     pub(crate) feed: MockFeedLog,

@@ -14,5 +14,6 @@ mod oauth;
 mod personas;
 mod problems;
 mod projects;
+mod search;
 mod sockets;
 mod streams;

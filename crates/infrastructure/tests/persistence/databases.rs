@@ -15,8 +15,8 @@ use repartee_infrastructure::{
         SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
         SeaLoginFailureRepository, SeaLoginSessionRepository, SeaMessageRepository,
         SeaPersonaRepository, SeaProjectConversations, SeaProjectRepository, SeaPromptRepository,
-        SeaShapeRepository, SeaTicketRepository, SeaTurnRepository, SeaUserDirectory,
-        SeaUserRepository,
+        SeaSearchIndex, SeaShapeRepository, SeaTicketRepository, SeaTurnRepository,
+        SeaUserDirectory, SeaUserRepository,
     },
     system::TrackedSpawner,
 };
@@ -116,6 +116,10 @@ impl TestDatabase {
 
     pub(crate) fn prompts(&self) -> SeaPromptRepository {
         SeaPromptRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn search(&self) -> SeaSearchIndex {
+        SeaSearchIndex::new(self.db.clone())
     }
 
     pub(crate) fn shapes(&self) -> SeaShapeRepository {

@@ -31,6 +31,7 @@ mod projects;
 mod recorder;
 mod refreshing;
 mod schema;
+mod search;
 mod storm;
 mod tampering;
 mod tickets;

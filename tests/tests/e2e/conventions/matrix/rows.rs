@@ -102,6 +102,7 @@ pub(super) const ROWS: &[Row] = &[
     row("PUT /api/v1/conversations/{conversation_id}/messages/{message_id}/feedback", Owner, 200, Json(|| json!({"rating": "up"})), ""),
     row("GET /api/v1/stream/chat/{conversation_id}", Owner, 200, None, "?message=Hello&model=mock-1-0"),
     row("GET /api/v1/conversations/{conversation_id}/stats", Owner, 200, None, ""),
+    row("GET /api/v1/search", SignedIn, 200, None, "?q=tea"),
     row("GET /api/v1/models", SignedIn, 200, None, ""),
     row("POST /v1/chat/completions", SignedIn, 200, Json(|| json!({"model": "mock-1-0", "messages": [{"role": "user", "content": "Hello"}]})), ""),
     row("POST /v1/embeddings", SignedIn, 200, Json(|| json!({"model": "mock-1-0", "input": "Green tea"})), ""),
