@@ -24,7 +24,7 @@ use tokio::time::{interval, timeout};
 
 pub use self::{
     client::{Answer, Client},
-    database::Engine,
+    database::{Engine, Held},
     events::{Event, Events},
     feed::Feed,
     redis::Redis,
@@ -63,7 +63,7 @@ pub struct Site {
     pub upstream: Arc<Upstream>,
     redis: Option<Arc<Redis>>,
     // Dropped in this order, after the process.
-    _database: Arc<TestDatabase>,
+    database: Arc<TestDatabase>,
     directory: Arc<TempDir>,
 }
 
@@ -92,6 +92,7 @@ impl Setup {
             ("REPARTEE__LIMITS__LOGIN_PER_MINUTE", "0"),
             ("REPARTEE__LIMITS__REGISTER_PER_HOUR", "0"),
             ("REPARTEE__LIMITS__RESET_PER_HOUR", "0"),
+            ("REPARTEE__LIMITS__UPLOADS_PER_MINUTE", "0"),
             ("REPARTEE__LIMITS__STREAMS_PER_USER", "0"),
             ("REPARTEE__LIMITS__STREAMS_PER_ADDRESS", "0"),
             ("REPARTEE__GUESTS__REQUESTS_PER_MINUTE", "0"),
@@ -100,6 +101,10 @@ impl Setup {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { engine, redis: WhichRedis::None, variables: variables.into() }
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// With the Redis that all tests share: `REPARTEE_TEST_REDIS`, or the usual port of this machine.
@@ -154,7 +159,7 @@ impl Setup {
             variables,
             upstream: Arc::new(upstream),
             redis,
-            _database: Arc::new(database),
+            database: Arc::new(database),
             directory: Arc::new(directory),
         }
     }
@@ -186,6 +191,13 @@ impl Site {
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Beside the server, with its database: what a statement changes, and what `held` locks for as
+    /// long as it lives.
+    pub async fn sql(&self, statements: &str) -> Held {
+        let held = self.database.sql(statements).await;
+        held.unwrap_or_else(|error| fail(statements, &error))
     }
 
     fn replica(&self, number: usize) -> Self {

@@ -15,7 +15,7 @@ const ANYTHING_ELSE: &str = "*";
 /// Each crate, and what it may name under `[dependencies]`. Dependencies point inwards: from the
 /// bottom of this list to its top.
 const ALLOWED: [(&str, &[&str]); 8] = [
-    ("repartee-domain", &["chrono", "thiserror", "unicode-normalization", "uuid"]),
+    ("repartee-domain", &["chrono", "infer", "thiserror", "unicode-normalization", "uuid"]),
     (
         "repartee-application",
         &[
@@ -47,6 +47,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "repartee-application",
             "repartee-domain",
             "actix-cors",
+            "actix-multipart",
             "actix-web",
             "actix-ws",
             "base64",

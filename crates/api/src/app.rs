@@ -18,6 +18,7 @@ use repartee_application::{
     completions::CompletionService,
     conversations::ConversationService,
     feeds::FeedService,
+    files::FileService,
     guests::GuestService,
     health::HealthService,
     limits::LimitService,
@@ -60,6 +61,7 @@ pub struct Services {
     pub projects: Data<ProjectService>,
     pub prompts: Data<PromptService>,
     pub project_chats: Data<ProjectChatService>,
+    pub files: Data<FileService>,
     pub models: Data<ModelService>,
     pub replies: Data<ReplyService>,
     pub search: Data<SearchService>,
@@ -101,6 +103,7 @@ pub fn app(
         projects,
         prompts,
         project_chats,
+        files,
         models,
         replies,
         search,
@@ -132,6 +135,7 @@ pub fn app(
         .app_data(projects)
         .app_data(prompts)
         .app_data(project_chats)
+        .app_data(files)
         .app_data(models)
         .app_data(replies)
         .app_data(search)

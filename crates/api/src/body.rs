@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::{ApiError, edge::EdgeSettings, problem::FieldProblem};
 
 /// Bytes read on past the limit, so that a client that is still sending gets to read the answer.
-const DRAIN_BYTES: usize = 1024 * 1024;
+pub(crate) const DRAIN_BYTES: usize = 1024 * 1024;
 
 /// A body that has arrived and is yet to be understood: a missing resource is told before a bad
 /// body.
@@ -38,7 +38,7 @@ impl JsonBody {
             return parse_object(b"{}");
         }
         if !self.is_json {
-            return Err(ApiError::UnsupportedMediaType);
+            return Err(ApiError::UnsupportedMediaType { expected: "application/json" });
         }
         parse_object(&self.bytes)
     }

@@ -21,6 +21,10 @@ pub struct EdgeSettings {
     pub body_limit_bytes: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// The largest file.
+    pub upload_limit_bytes: usize,
+    /// How long an upload may take to arrive.
+    pub upload_timeout: Duration,
     /// Origins that a browser may call from, besides our own. `*` is any.
     pub cors_origins: Vec<String>,
     /// Proxies whose word on who sent a request counts.
@@ -44,6 +48,8 @@ impl Default for EdgeSettings {
         Self {
             body_limit_bytes: 256 * 1024,
             body_timeout: Duration::from_secs(30),
+            upload_limit_bytes: 25 * 1024 * 1024,
+            upload_timeout: Duration::from_mins(5),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             hsts: Hsts::BehindTls,

@@ -15,6 +15,7 @@ mod cursor;
 mod docs;
 mod edge;
 mod feeds;
+mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod health;

@@ -52,7 +52,9 @@ pub(crate) async fn admit(request: &HttpRequest, actor: &Actor) -> Result<(), Ap
     let Some(limits) = request.app_data::<Data<LimitService>>() else {
         return Err(PortError::Unavailable("not wired".into()).into());
     };
-    settle(request, limits.admit(actor).await)
+    let class = class_of(request.method(), request.match_pattern().as_deref());
+    let class = class.unwrap_or(LimitClass::Requests);
+    settle(request, limits.admit(class, actor).await)
 }
 
 /// What is nearer to the caller is told: of a user, and not of the address.
@@ -88,6 +90,11 @@ pub(crate) fn class_of(method: &Method, pattern: Option<&str>) -> Option<LimitCl
         {
             LimitClass::Resets
         }
+        "/api/v1/projects/{project_id}/files" | "/projects/{project_id}/files"
+            if method == Method::POST =>
+        {
+            LimitClass::Uploads
+        }
         _ => LimitClass::Requests,
     })
 }
@@ -114,6 +121,7 @@ mod tests {
         assert_eq!(class("/users/register"), Some(LimitClass::Registrations));
         assert_eq!(class("/api/v1/auth/password/forgot"), Some(LimitClass::Resets));
         assert_eq!(class("/api/v1/conversations"), Some(LimitClass::Requests));
+        assert_eq!(class("/projects/{project_id}/files"), Some(LimitClass::Uploads));
         assert_eq!(class("/healthy"), Some(LimitClass::Requests));
         assert_eq!(class_of(&Method::GET, None), Some(LimitClass::Requests));
         assert_eq!(class_of(&Method::GET, Some("/api/v1/auth/login")), Some(LimitClass::Requests));

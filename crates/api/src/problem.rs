@@ -34,8 +34,10 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     #[error("the body is not valid JSON: {0}")]
     MalformedJson(String),
-    #[error("send the body as application/json")]
-    UnsupportedMediaType,
+    #[error("send the body as {expected}")]
+    UnsupportedMediaType { expected: &'static str },
+    #[error("the body is not valid multipart/form-data: {0}")]
+    MalformedForm(String),
     #[error("the body may have at most {limit} bytes")]
     BodyTooLarge { limit: usize },
     #[error("the body did not arrive whole")]
@@ -164,7 +166,8 @@ impl ApiError {
             Self::BodyIncomplete => (StatusCode::BAD_REQUEST, "body_incomplete"),
             Self::BodyTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::AmbiguousLength => (StatusCode::BAD_REQUEST, "ambiguous_length"),
-            Self::UnsupportedMediaType => {
+            Self::MalformedForm(_) => (StatusCode::BAD_REQUEST, "malformed_form"),
+            Self::UnsupportedMediaType { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),

@@ -9,8 +9,8 @@ use actix_web::{
 };
 
 use crate::{
-    ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages,
-    models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
+    ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, files, health,
+    messages, models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
     user_conversations,
 };
 
@@ -96,6 +96,11 @@ fn conversing(table: RouteTable) -> RouteTable {
             "/api/v1/projects/{project_id}/prompts/{prompt_id}/versions",
             projects::prompts::versions,
         )
+        .get("/api/v1/projects/{project_id}/files", files::list)
+        .post("/api/v1/projects/{project_id}/files", files::upload)
+        .get("/api/v1/projects/{project_id}/files/{file_id}", files::find)
+        .delete("/api/v1/projects/{project_id}/files/{file_id}", files::delete)
+        .get("/api/v1/projects/{project_id}/files/{file_id}/content", files::content)
         .get("/api/v1/models", models::list)
         // Replies being written
         .get("/api/v1/generations/{generation_id}", replies::find)
@@ -166,6 +171,10 @@ fn earlier_clients(table: RouteTable) -> RouteTable {
         .post("/projects/{project_id}/prompts", projects::compat::make_prompt)
         .put("/projects/prompts/{prompt_id}", projects::compat::change_prompt)
         .delete("/projects/prompts/{prompt_id}", projects::compat::delete_prompt)
+        .get("/projects/{project_id}/files", files::compat::list)
+        .post("/projects/{project_id}/files", files::compat::upload)
+        .get("/projects/files/{file_id}", files::compat::content)
+        .delete("/projects/files/{file_id}", files::compat::delete)
         .post("/chat", projects::compat::chat)
 }
 

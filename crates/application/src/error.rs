@@ -112,6 +112,7 @@ impl AppError {
     pub const PROJECT_NOT_FOUND: Self = Self::NotFound { resource: "project" };
     pub const MEMBER_NOT_FOUND: Self = Self::NotFound { resource: "member" };
     pub const PROMPT_NOT_FOUND: Self = Self::NotFound { resource: "prompt" };
+    pub const FILE_NOT_FOUND: Self = Self::NotFound { resource: "file" };
     pub const MODEL_NOT_FOUND: Self = Self::NotFound { resource: "model" };
     pub const SESSION_NOT_FOUND: Self = Self::NotFound { resource: "login session" };
 
@@ -201,6 +202,7 @@ fn not_found_code(resource: &str) -> &'static str {
         "project" => "project_not_found",
         "member" => "member_not_found",
         "prompt" => "prompt_not_found",
+        "file" => "file_not_found",
         "model" => "model_not_found",
         "login session" => "session_not_found",
         _ => "not_found",
@@ -213,6 +215,7 @@ fn too_many_code(what: &str) -> &'static str {
         "projects" => "too_many_projects",
         "members" => "too_many_members",
         "prompts" => "too_many_prompts",
+        "files" => "too_many_files",
         _ => "too_many",
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AppError,
+    files::ObjectSweeper,
     ports::{
         BudgetLedger, Clock, FeedLog, GuestRepository, IdempotencyKeys, LoginFailureRepository,
         PortError, Spawner, TicketRepository,
@@ -31,6 +32,7 @@ pub struct Housekeeping {
     pub guests: Arc<dyn GuestRepository>,
     pub failures: Arc<dyn LoginFailureRepository>,
     pub budgets: Arc<dyn BudgetLedger>,
+    pub objects: ObjectSweeper,
     pub replies: ReplyService,
     pub clock: Arc<dyn Clock>,
 }
@@ -72,6 +74,8 @@ impl Housekeeping {
             tracing::error!(error = &error as &dyn Error, "cannot stop what nobody can read");
         }
         forget_all(|| self.guests.forget(now, AT_ONCE)).await;
+        // The last: it may take long where the store is far away.
+        forget_all(|| self.objects.sweep(now, AT_ONCE)).await;
     }
 
     /// Guests go once nothing is written for them any more: the next time.
@@ -110,10 +114,16 @@ mod tests {
     use crate::{
         ports::{
             MockBudgetLedger, MockClock, MockFeedLog, MockGuestRepository, MockIdempotencyKeys,
-            MockLoginFailureRepository, MockTicketRepository,
+            MockLoginFailureRepository, MockObjectLedger, MockObjectStore, MockTicketRepository,
         },
         replies::fixture::Fixture,
     };
+
+    fn nothing_to_sweep() -> ObjectSweeper {
+        let mut ledger = MockObjectLedger::new();
+        ledger.expect_take().once().returning(|_, _, _| Ok(Vec::new()));
+        ObjectSweeper { objects: Arc::new(MockObjectStore::new()), ledger: Arc::new(ledger) }
+    }
 
     #[tokio::test]
     async fn what_cannot_be_forgotten_keeps_nothing_else() {
@@ -153,6 +163,7 @@ mod tests {
             guests: Arc::new(guests),
             failures: Arc::new(failures),
             budgets: Arc::new(budgets),
+            objects: nothing_to_sweep(),
             replies: Fixture::answering([]).service,
             clock: Arc::new(clock),
         };
@@ -191,6 +202,7 @@ mod tests {
             guests: Arc::new(guests),
             failures: Arc::new(failures),
             budgets: Arc::new(budgets),
+            objects: nothing_to_sweep(),
             replies: fixture.service,
             clock: Arc::new(clock),
         };

@@ -46,7 +46,13 @@ impl IdempotencyKey {
     /// for something else is another request.
     #[must_use]
     pub(crate) fn about(self, id: Uuid) -> Self {
-        let hash = Sha256::new().chain_update(self.fingerprint).chain_update(id.as_bytes());
+        self.with(id.as_bytes())
+    }
+
+    /// Of a request that came with this besides.
+    #[must_use]
+    pub(crate) fn with(self, part: &[u8]) -> Self {
+        let hash = Sha256::new().chain_update(self.fingerprint).chain_update(part);
         Self { fingerprint: hash.finalize().into(), ..self }
     }
 

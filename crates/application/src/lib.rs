@@ -13,6 +13,7 @@ pub mod completions;
 pub mod conversations;
 mod error;
 pub mod feeds;
+pub mod files;
 pub mod guests;
 pub mod health;
 pub mod housekeeping;

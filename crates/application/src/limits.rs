@@ -49,6 +49,8 @@ pub struct LimitRules {
     pub registrations_per_hour: u32,
     pub resets_per_hour: u32,
     pub guest_requests_per_minute: u32,
+    /// Per user.
+    pub uploads_per_minute: u32,
 }
 
 impl LimitService {
@@ -72,11 +74,11 @@ impl LimitService {
     }
 
     /// What somebody asks for who is known: a user, a user's key, or a guest, who is an address.
-    pub async fn admit(&self, actor: &Actor) -> Decision {
+    pub async fn admit(&self, class: LimitClass, actor: &Actor) -> Decision {
         let counters = match &actor.credential {
             Credential::Guest => self.of_guest(&actor.origin),
             Credential::Key(_) | Credential::Session(_) | Credential::External { .. } => {
-                self.of_user(actor)
+                self.of_user(class, actor)
             }
         };
         self.count(&counters, |action, at| match actor.credential {
@@ -89,16 +91,17 @@ impl LimitService {
         .await
     }
 
-    fn of_user(&self, actor: &Actor) -> Vec<Counter> {
-        let class = LimitClass::Requests;
+    fn of_user(&self, class: LimitClass, actor: &Actor) -> Vec<Counter> {
         let subject = LimitSubject::User(actor.user);
+        let own = self.rules.of_users(class).map(|quota| Counter { class, subject, quota });
+        let class = LimitClass::Requests;
         let of_user = self.rules.of_user().map(|quota| Counter { class, subject, quota });
         let of_key = actor.key().and_then(|key| {
             let limit = key.requests_per_minute.unwrap_or(0);
             let quota = Quota::named("key-minute", limit, Duration::from_mins(1))?;
             Some(Counter { class, subject: LimitSubject::Key(key.id), quota })
         });
-        of_user.chain(of_key).collect()
+        own.into_iter().chain(of_user).chain(of_key).collect()
     }
 
     fn of_guest(&self, origin: &Origin) -> Vec<Counter> {
@@ -189,6 +192,13 @@ impl LimitRules {
         quotas.into_iter().flatten()
     }
 
+    /// Of what has a limit of its own for users, and none for addresses.
+    fn of_users(&self, class: LimitClass) -> Option<Quota> {
+        let is_upload = class == LimitClass::Uploads;
+        let quota = Quota::named(class.as_str(), self.uploads_per_minute, Duration::from_mins(1));
+        quota.filter(|_| is_upload)
+    }
+
     fn of_class(&self, class: LimitClass) -> Option<Quota> {
         const MINUTE: Duration = Duration::from_mins(1);
         const HOUR: Duration = Duration::from_hours(1);
@@ -198,7 +208,7 @@ impl LimitRules {
             LimitClass::Registrations => (self.registrations_per_hour, HOUR),
             LimitClass::Resets => (self.resets_per_hour, HOUR),
             LimitClass::Guests => (self.guest_requests_per_minute, MINUTE),
-            LimitClass::Requests | LimitClass::Entries(_) => return None,
+            LimitClass::Requests | LimitClass::Uploads | LimitClass::Entries(_) => return None,
         };
         Quota::named(class.as_str(), limit, window)
     }

@@ -24,6 +24,10 @@ pub enum Permission {
     ReadProjects,
     /// Making projects, and editing them and their prompts.
     EditProjects,
+    /// The files of projects that one is a member of.
+    ReadFiles,
+    /// Uploading and deleting files of projects.
+    EditFiles,
     /// Letting others into projects of one's own.
     ShareProjects,
     /// The list of users.
@@ -52,6 +56,8 @@ impl Permission {
             | Self::ManageAccount
             | Self::ReadProjects
             | Self::EditProjects
+            | Self::ReadFiles
+            | Self::EditFiles
             | Self::ShareProjects => Role::User,
             Self::EditPersonas | Self::ListUsers => Role::Manager,
             Self::ManageUsers | Self::ActForOthers | Self::ReadAudit => Role::Admin,
@@ -63,6 +69,8 @@ impl Permission {
         match self {
             Self::Read | Self::ReadProjects => ForKeys::Scope(&[Scope::Read, Scope::Chat]),
             Self::Chat | Self::EditProjects => ForKeys::Scope(&[Scope::Chat]),
+            Self::ReadFiles => ForKeys::Scope(&[Scope::Files, Scope::Read]),
+            Self::EditFiles => ForKeys::Scope(&[Scope::Files]),
             Self::ReadProfile => ForKeys::Any,
             Self::ManageAccount
             | Self::EditPersonas
@@ -117,13 +125,15 @@ mod tests {
     use super::*;
     use crate::Origin;
 
-    const ALL: [Permission; 12] = [
+    const ALL: [Permission; 14] = [
         Permission::Read,
         Permission::Chat,
         Permission::ReadProfile,
         Permission::ManageAccount,
         Permission::ReadProjects,
         Permission::EditProjects,
+        Permission::ReadFiles,
+        Permission::EditFiles,
         Permission::ShareProjects,
         Permission::EditPersonas,
         Permission::ListUsers,
@@ -166,8 +176,17 @@ mod tests {
         let session = Credential::Session(LoginSessionId::from_uuid(Uuid::from_u128(3)));
         let of = |role| allowed(&actor(role, session.clone()));
         assert_eq!(allowed(&actor(Role::Guest, Credential::Guest)), [Read, Chat]);
-        let user =
-            [Read, Chat, ReadProfile, ManageAccount, ReadProjects, EditProjects, ShareProjects];
+        let user = [
+            Read,
+            Chat,
+            ReadProfile,
+            ManageAccount,
+            ReadProjects,
+            EditProjects,
+            ReadFiles,
+            EditFiles,
+            ShareProjects,
+        ];
         assert_eq!(of(Role::User), user);
         assert_eq!(of(Role::Manager), [&user[..], &[EditPersonas, ListUsers]].concat());
         assert_eq!(of(Role::Admin), ALL);
@@ -178,10 +197,11 @@ mod tests {
         use Permission::*;
 
         for role in [Role::User, Role::Admin] {
-            assert_eq!(allowed(&actor(role, key("read"))), [Read, ReadProfile, ReadProjects]);
+            let read = [Read, ReadProfile, ReadProjects, ReadFiles];
+            assert_eq!(allowed(&actor(role, key("read"))), read);
             let chat = [Read, Chat, ReadProfile, ReadProjects, EditProjects];
             assert_eq!(allowed(&actor(role, key("chat"))), chat);
-            assert_eq!(allowed(&actor(role, key("files"))), [ReadProfile]);
+            assert_eq!(allowed(&actor(role, key("files"))), [ReadProfile, ReadFiles, EditFiles]);
         }
         let refused = actor(Role::Admin, key("chat")).may(ManageUsers).unwrap_err();
         assert_eq!(refused.classify().1, "not_for_keys");

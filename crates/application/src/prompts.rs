@@ -81,7 +81,7 @@ impl PromptService {
         key: Option<IdempotencyKey>,
     ) -> Result<Prompt, AppError> {
         actor.may(Permission::EditProjects)?;
-        member(&*self.projects, actor, project, ProjectDeed::EditPrompts).await?;
+        member(&*self.projects, actor, project, ProjectDeed::Edit).await?;
         let now = self.clock.now();
         let key = key.map(|key| key.about(project.as_uuid()));
         let making = Making::new(actor.user, KEY_ROUTE, key.as_ref(), now);
@@ -120,7 +120,7 @@ impl PromptService {
         expected: Option<Version>,
     ) -> Result<Prompt, AppError> {
         actor.may(Permission::EditProjects)?;
-        let mut prompt = self.found(actor, name, ProjectDeed::EditPrompts).await?;
+        let mut prompt = self.found(actor, name, ProjectDeed::Edit).await?;
         if expected.is_some_and(|expected| expected != prompt.version) {
             return Err(AppError::VersionMismatch);
         }
@@ -136,7 +136,7 @@ impl PromptService {
     /// Deletes a prompt with all of its versions, for good.
     pub async fn delete(&self, actor: &Actor, name: PromptName) -> Result<(), AppError> {
         actor.may(Permission::EditProjects)?;
-        self.found(actor, name, ProjectDeed::EditPrompts).await?;
+        self.found(actor, name, ProjectDeed::Edit).await?;
         if self.prompts.delete(name.id).await? { Ok(()) } else { Err(AppError::PROMPT_NOT_FOUND) }
     }
 

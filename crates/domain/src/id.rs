@@ -57,6 +57,8 @@ typed_id!(
     GenerationId,
     /// A key for programs.
     ApiKeyId,
+    /// Under which the bytes of a file are kept. Never shown.
+    ObjectKey,
 );
 
 macro_rules! integer_id {
@@ -113,6 +115,7 @@ integer_id!(
     ProjectId,
     /// A prompt of a project.
     PromptId,
+    FileId,
 );
 
 /// What a path may hold where it names a resource: its id, or its code.

@@ -7,6 +7,7 @@ pub mod audit;
 mod code;
 pub mod conversations;
 mod field_error;
+pub mod files;
 mod id;
 pub mod limits;
 pub mod messages;
@@ -21,8 +22,8 @@ mod version;
 pub use code::{CODE_ALPHABET, Code, ConversationCode, MessageCode, UserCode};
 pub use field_error::FieldError;
 pub use id::{
-    ApiKeyId, ConversationId, GenerationId, LoginSessionId, MessageId, PersonaId, ProjectId,
-    PromptId, Reference, RefreshTokenId, UserId,
+    ApiKeyId, ConversationId, FileId, GenerationId, LoginSessionId, MessageId, ObjectKey,
+    PersonaId, ProjectId, PromptId, Reference, RefreshTokenId, UserId,
 };
 pub use text::{Text, TextError};
 pub use version::Version;

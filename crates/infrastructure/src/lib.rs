@@ -3,6 +3,7 @@
 pub mod generation_log;
 pub mod limits;
 pub mod mail;
+pub mod objects;
 pub mod persistence;
 pub mod providers;
 pub mod redis;

@@ -6,6 +6,7 @@ use actix_web::{HttpServer, dev::Server, web::Data};
 use repartee_api::{EdgeSettings, Services, StreamCaps, Streams};
 use repartee_application::{
     accounts::UserAdminService,
+    files::ObjectSweeper,
     guests::{GuestPorts, GuestRules, GuestService},
     health::HealthService,
     housekeeping::Housekeeping,
@@ -33,6 +34,7 @@ use crate::{
     auditing::{Auditing, Diary, auditing},
     connection,
     conversing::{Conversing, conversing},
+    filing::{Filing, filing},
     ground::Ground,
     identity::{Identity, identity},
     live_log::{self, Live},
@@ -78,7 +80,8 @@ impl Application {
         let Live { log, limiter, cache } = live_log::connect(settings, &ground, &stop).await?;
         let Conversing { conversations, messages, replies, completions, feeds, search } =
             conversing(settings, &ground, &feed, log, models.clone(), &stop).await?;
-        housekeeping(&ground, &feed, &replies).start(&ground.spawner, stop.clone());
+        let Filing { files, sweeper } = filing(settings, &ground).await?;
+        housekeeping(&ground, &feed, &replies, sweeper).start(&ground.spawner, stop.clone());
         let guests = GuestPorts {
             guests: Arc::new(SeaGuestRepository::new(database.clone())),
             conversations: Arc::new(SeaConversationRepository::new(database.clone())),
@@ -115,6 +118,7 @@ impl Application {
             projects: Data::new(projects),
             prompts: Data::new(prompts),
             project_chats: Data::new(chats),
+            files: Data::new(files),
             models: Data::new(ModelService::new(models.clone(), clock.now())),
             replies: Data::new(replies),
             feeds: Data::new(feeds),
@@ -196,7 +200,12 @@ fn guest_rules(settings: &Settings) -> GuestRules {
     GuestRules { are_welcome: settings.guests.enabled, kept: span(settings.retention.guests) }
 }
 
-fn housekeeping(ground: &Ground, feed: &Arc<dyn FeedLog>, replies: &ReplyService) -> Housekeeping {
+fn housekeeping(
+    ground: &Ground,
+    feed: &Arc<dyn FeedLog>,
+    replies: &ReplyService,
+    objects: ObjectSweeper,
+) -> Housekeeping {
     let Ground { database, clock, .. } = ground;
     Housekeeping {
         keys: Arc::new(SeaIdempotencyKeys::new(database.clone())),
@@ -205,6 +214,7 @@ fn housekeeping(ground: &Ground, feed: &Arc<dyn FeedLog>, replies: &ReplyService
         guests: Arc::new(SeaGuestRepository::new(database.clone())),
         failures: Arc::new(SeaLoginFailureRepository::new(database.clone())),
         budgets: Arc::new(SeaBudgetLedger::new(database.clone())),
+        objects,
         replies: replies.clone(),
         clock: clock.clone(),
     }
@@ -229,6 +239,8 @@ fn edge(settings: &Settings) -> EdgeSettings {
     EdgeSettings {
         body_limit_bytes: settings.http.body_limit_bytes,
         body_timeout: settings.http.body_timeout,
+        upload_limit_bytes: settings.http.upload_limit_bytes,
+        upload_timeout: settings.http.upload_timeout,
         hsts: settings.http.hsts,
         public_url: settings.http.public_url.clone(),
         cors_origins: match &settings.http.cors_origins {
@@ -254,6 +266,7 @@ fn limit_rules(settings: &Settings) -> LimitRules {
         registrations_per_hour: settings.limits.register_per_hour,
         resets_per_hour: settings.limits.reset_per_hour,
         guest_requests_per_minute: settings.guests.requests_per_minute,
+        uploads_per_minute: settings.limits.uploads_per_minute,
     }
 }
 

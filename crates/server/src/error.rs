@@ -3,7 +3,9 @@
 use std::io;
 
 use repartee_application::ports::PortError;
-use repartee_infrastructure::{persistence::DatabaseError, redis::RedisError};
+use repartee_infrastructure::{
+    objects::InvalidS3Settings, persistence::DatabaseError, redis::RedisError,
+};
 use thiserror::Error;
 
 use crate::settings::SettingsError;
@@ -25,6 +27,10 @@ pub enum StartError {
     Redis(#[from] RedisError),
     #[error("the database refused what was asked of it")]
     Port(#[from] PortError),
+    #[error("files cannot be kept where files.store says")]
+    Files(#[source] PortError),
+    #[error("files.s3: {0}")]
+    S3(#[from] InvalidS3Settings),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
     /// What a command was asked to do cannot be done.

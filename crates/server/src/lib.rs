@@ -9,6 +9,7 @@ mod connection;
 mod conversing;
 mod database;
 mod error;
+mod filing;
 mod ground;
 mod identity;
 mod live_log;

@@ -42,7 +42,7 @@ pub use self::providers::{OpenAiProvider, ProviderKind, ProviderSettings};
 use self::reader::Reader;
 pub use self::replies::{LocalModelSettings, ReplySettings, TimeLimits};
 pub use self::sources::Sources;
-pub use self::storage::{DatabaseSettings, FileSettings, FileStore, RetentionSettings, S3Settings};
+pub use self::storage::{DatabaseSettings, FileSettings, FileStore, RetentionSettings};
 
 const BUILT_IN_DEFAULTS: &str = include_str!("../../../config/default.toml");
 

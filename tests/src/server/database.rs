@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 /// Where PostgreSQL is, unless `REPARTEE_TEST_POSTGRES` says otherwise.
 const LOCAL_POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable";
@@ -50,6 +50,27 @@ impl TestDatabase {
     }
 }
 
+/// A connection to the server's database. Dropping it undoes what it has not committed.
+#[derive(Debug)]
+pub enum Held {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl TestDatabase {
+    pub(super) async fn sql(&self, statements: &str) -> Result<Held> {
+        let sql = AssertSqlSafe(statements.to_owned());
+        if self.created.is_some() {
+            let mut connection = PgConnection::connect(&self.url).await?;
+            connection.execute(sql).await?;
+            return Ok(Held::Postgres(connection));
+        }
+        let mut connection = SqliteConnection::connect(&self.url).await?;
+        connection.execute(sql).await?;
+        Ok(Held::Sqlite(connection))
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Some(created) = self.created.take() else { return };
@@ -68,7 +89,7 @@ impl Created {
             let connection = PgConnection::connect(&self.maintenance).await;
             let mut connection = connection.context("PostgreSQL (REPARTEE_TEST_POSTGRES)")?;
             let sql = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
-            connection.execute(sqlx::AssertSqlSafe(sql)).await?;
+            connection.execute(AssertSqlSafe(sql)).await?;
             Ok(connection.close().await?)
         })
     }

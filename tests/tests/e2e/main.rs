@@ -16,6 +16,7 @@ mod crash;
 mod draining;
 mod endings;
 mod feeds;
+mod files;
 mod guests;
 mod idempotency;
 mod identity;

@@ -20,7 +20,7 @@ on_both_databases!(
 
 const PROJECTS: &str = "/api/v1/projects";
 
-async fn project(client: &Client) -> String {
+pub(crate) async fn project(client: &Client) -> String {
     let made = client.post(PROJECTS, &json!({"name": "Tea"})).await;
     made.expect(201);
     made.header("location").to_owned()
@@ -30,7 +30,7 @@ async fn prompt(client: &Client, project: &str, body: Value) -> Value {
     client.post(&format!("{project}/prompts"), &body).await.expect(201)
 }
 
-async fn let_in(owner: &Client, project: &str, somebody: &Client, role: &str) {
+pub(crate) async fn let_in(owner: &Client, project: &str, somebody: &Client, role: &str) {
     let path = format!("{project}/members/{}", id_of_user(somebody).await);
     let member = owner.put(&path, &json!({"role": role})).await.expect(200);
     assert_eq!(member["role"], role);

@@ -7,6 +7,7 @@ mod stalled;
 mod waiting;
 
 use repartee_tests::server::{Answer, Client, Event, Events, Server, Setup, Socket};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 pub(crate) use self::{
@@ -90,6 +91,23 @@ pub(crate) async fn ask(client: &Client, conversation: &str, content: &str, mode
 pub(crate) async fn begin(client: &Client, conversation: &str, model: &str) -> Events {
     let body = json!({"content": "Go on", "model": model});
     client.stream(&format!("{conversation}/messages"), &body).await
+}
+
+/// The only file of a form, in the field `file`.
+pub(crate) fn form(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let disposition = format!("form-data; name=\"file\"; filename=\"{name}\"");
+    let head = format!("--x\r\nContent-Disposition: {disposition}\r\n\r\n");
+    [head.as_bytes(), bytes, b"\r\n--x--\r\n"].concat()
+}
+
+/// A request with a form that is yet to be given.
+pub(crate) fn form_request(client: &Client, path: &str) -> RequestBuilder {
+    let request = client.request(Method::POST, path);
+    request.header("Content-Type", "multipart/form-data; boundary=x")
+}
+
+pub(crate) async fn upload(client: &Client, path: &str, name: &str, bytes: &[u8]) -> Answer {
+    Answer::to(form_request(client, path).body(form(name, bytes))).await
 }
 
 /// The last part of a path: an id.

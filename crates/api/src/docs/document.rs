@@ -7,8 +7,8 @@ use utoipa::{
 
 use super::{bodies::OptionalBodies, limits::RateLimits, refusals::Refusals};
 use crate::{
-    accounts, api_keys, audit, chat, chats, conversations, docs, feeds, health, messages, models,
-    oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
+    accounts, api_keys, audit, chat, chats, conversations, docs, feeds, files, health, messages,
+    models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
     user_conversations,
 };
 
@@ -48,6 +48,8 @@ use crate::{
         projects::compat::list, projects::compat::make, projects::compat::list_prompts,
         projects::compat::make_prompt, projects::compat::change_prompt,
         projects::compat::delete_prompt, projects::compat::chat,
+        files::list, files::upload, files::find, files::delete, files::content,
+        files::compat::list, files::compat::upload, files::compat::content, files::compat::delete,
         personas::compat::list, personas::compat::find,
         sessions::list, sessions::create, sessions::change, sessions::archive,
         chat::send, sockets::chat_stream,

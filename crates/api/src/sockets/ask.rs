@@ -7,7 +7,7 @@ use futures::{StreamExt, future::LocalBoxFuture};
 use repartee_application::{
     Actor, AppError,
     accounts::Access,
-    ports::EventStream,
+    ports::{EventStream, LimitClass},
     replies::{Begun, NewMessage},
 };
 use repartee_domain::{
@@ -81,7 +81,7 @@ impl Asker {
     /// What a client asks for counts as a request does, but for stopping a reply, which costs less
     /// than it saves, and for what keeps the socket open.
     pub(super) async fn admit(&self) -> Result<(), AppError> {
-        self.services.limits.admit(&self.actor).await.admitted()
+        self.services.limits.admit(LimitClass::Requests, &self.actor).await.admitted()
     }
 
     pub(super) fn start(self, start: StartConversation) -> Work {

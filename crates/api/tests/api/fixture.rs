@@ -1,6 +1,7 @@
 //! One request to the whole application, whose services stand on mocks.
 
 mod mocks;
+mod objects;
 mod services;
 
 use actix_web::{
@@ -15,11 +16,11 @@ use repartee_application::{
     limits::LimitRules,
     ports::{
         MockApiKeyRepository, MockAuditLog, MockAuditRecorder, MockConversationRepository,
-        MockFeedLog, MockGenerationLog, MockGuestRepository, MockIdempotencyKeys,
-        MockLoginFailureRepository, MockMessageRepository, MockPasswordHasher,
-        MockPersonaRepository, MockProjectRepository, MockPromptRepository, MockRateLimiter,
-        MockSearchIndex, MockShapeRepository, MockTicketRepository, MockTurnRepository,
-        MockUserDirectory, MockUserRepository,
+        MockFeedLog, MockFileRepository, MockGenerationLog, MockGuestRepository,
+        MockIdempotencyKeys, MockLoginFailureRepository, MockMessageRepository, MockObjectLedger,
+        MockPasswordHasher, MockPersonaRepository, MockProjectRepository, MockPromptRepository,
+        MockRateLimiter, MockSearchIndex, MockShapeRepository, MockTicketRepository,
+        MockTurnRepository, MockUserDirectory, MockUserRepository,
     },
 };
 use repartee_domain::{
@@ -29,6 +30,8 @@ use repartee_domain::{
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+pub(crate) use self::objects::Objects;
 
 pub(crate) const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_123_456_000);
 pub(crate) const USER: UserId = UserId::from_uuid(Uuid::from_u128(1));
@@ -49,6 +52,9 @@ pub(crate) struct Fixture {
     pub(crate) personas: MockPersonaRepository,
     pub(crate) projects: MockProjectRepository,
     pub(crate) prompts: MockPromptRepository,
+    pub(crate) files: MockFileRepository,
+    pub(crate) objects: Objects,
+    pub(crate) ledger: MockObjectLedger,
     pub(crate) shapes: MockShapeRepository,
     pub(crate) search: MockSearchIndex,
     pub(crate) turns: MockTurnRepository,

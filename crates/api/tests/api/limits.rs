@@ -17,6 +17,7 @@ const RULES: LimitRules = LimitRules {
     registrations_per_hour: 20,
     resets_per_hour: 10,
     guest_requests_per_minute: 20,
+    uploads_per_minute: 20,
 };
 
 /// Everybody has asked once before, and `too_much` is refused.

@@ -6,6 +6,7 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod conversations;
+mod files;
 mod fixture;
 mod golden;
 mod idempotency;

@@ -21,6 +21,7 @@ const RULES: LimitRules = LimitRules {
     registrations_per_hour: 20,
     resets_per_hour: 10,
     guest_requests_per_minute: 20,
+    uploads_per_minute: 30,
 };
 
 /// What is spawned is done at once.
@@ -123,7 +124,7 @@ fn names(asked: &Asked) -> Vec<(&'static str, u32, u64)> {
 async fn a_user_is_counted_by_minute_and_hour_at_once() {
     let (limits, asked) = counted_by(limiter(admitted), RULES);
 
-    assert!(limits.admit(&actor(EXTERNAL)).await.is_admitted());
+    assert!(limits.admit(LimitClass::Requests, &actor(EXTERNAL)).await.is_admitted());
 
     assert_eq!(asked.lock().unwrap().len(), 1, "all or nothing");
     assert_eq!(names(&asked), [("minute", 60, 60), ("hour", 1_000, 3_600)]);
@@ -135,8 +136,8 @@ async fn a_user_is_counted_by_minute_and_hour_at_once() {
 async fn a_key_has_a_limit_of_its_own_beside_its_owners() {
     let (limits, asked) = counted_by(limiter(admitted), RULES);
 
-    limits.admit(&actor(key(Some(5)))).await;
-    limits.admit(&actor(key(None))).await;
+    limits.admit(LimitClass::Requests, &actor(key(Some(5)))).await;
+    limits.admit(LimitClass::Requests, &actor(key(None))).await;
 
     let asked = asked.lock().unwrap();
     assert_eq!(asked[0].last().unwrap().subject, LimitSubject::Key(KEY));
@@ -161,10 +162,22 @@ async fn an_address_may_ask_ten_times_as_much_and_less_of_what_is_delicate() {
 }
 
 #[tokio::test]
+async fn an_upload_is_counted_for_its_user_and_as_a_request() {
+    let (limits, asked) = counted_by(limiter(admitted), RULES);
+
+    limits.admit(LimitClass::Uploads, &actor(EXTERNAL)).await;
+    assert_eq!(names(&asked), [("uploads", 30, 60), ("minute", 60, 60), ("hour", 1_000, 3_600)]);
+
+    asked.lock().unwrap().clear();
+    limits.admit_address(LimitClass::Uploads, &origin("192.0.2.1")).await;
+    assert_eq!(names(&asked), [("address-minute", 600, 60), ("address-hour", 10_000, 3_600)]);
+}
+
+#[tokio::test]
 async fn a_guest_is_an_address() {
     let (limits, asked) = counted_by(limiter(admitted), RULES);
 
-    limits.admit(&actor(Credential::Guest)).await;
+    limits.admit(LimitClass::Requests, &actor(Credential::Guest)).await;
 
     assert_eq!(names(&asked), [("guests", 20, 60)]);
     let subject = asked.lock().unwrap()[0][0].subject;
@@ -175,8 +188,8 @@ async fn a_guest_is_an_address() {
 async fn zero_is_no_limit() {
     let (limits, asked) = counted_by(limiter(refused), LimitRules::default());
 
-    assert_eq!(limits.admit(&actor(EXTERNAL)).await, Decision::default());
-    assert_eq!(limits.admit(&actor(key(Some(0)))).await, Decision::default());
+    assert_eq!(limits.admit(LimitClass::Requests, &actor(EXTERNAL)).await, Decision::default());
+    assert_eq!(limits.admit(LimitClass::Requests, &actor(key(Some(0)))).await, Decision::default());
     for class in [LimitClass::Requests, LimitClass::LogIns, LimitClass::Resets] {
         assert!(limits.admit_address(class, &origin("192.0.2.1")).await.is_admitted());
     }
@@ -189,7 +202,7 @@ async fn without_the_shared_limiter_accounts_are_guarded_here_and_the_rest_is_op
     let (local, asked) = limiter(admitted);
     let limits = service(local, Some(shared), MockAuditRecorder::new(), RULES);
 
-    assert!(limits.admit(&actor(EXTERNAL)).await.is_admitted());
+    assert!(limits.admit(LimitClass::Requests, &actor(EXTERNAL)).await.is_admitted());
     limits.admit_address(LimitClass::LogIns, &origin("192.0.2.1")).await;
 
     assert_eq!(names(&asked), [("login", 20, 60)]);
@@ -210,7 +223,7 @@ fn refusing() -> (Arc<MockRateLimiter>, Asked) {
 }
 
 async fn is_refused(limits: &LimitService) {
-    let decision = limits.admit(&actor(EXTERNAL)).await;
+    let decision = limits.admit(LimitClass::Requests, &actor(EXTERNAL)).await;
     let error = decision.admitted().unwrap_err();
     assert_eq!(error.classify().1, "rate_limited");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));

@@ -30,6 +30,7 @@ pub enum LimitClass {
     Resets,
     /// What is asked by guests.
     Guests,
+    Uploads,
     /// Entries in the audit log that tell of a limit of the class that has this name.
     Entries(&'static str),
 }
@@ -72,6 +73,7 @@ impl LimitClass {
             Self::Registrations => "register",
             Self::Resets => "reset",
             Self::Guests => "guests",
+            Self::Uploads => "uploads",
             Self::Entries(_) => "entries",
         }
     }

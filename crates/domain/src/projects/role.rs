@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub enum ProjectRole {
     /// Reads, and converses.
     Viewer,
-    /// And edits prompts.
+    /// And edits prompts and files.
     Editor,
     /// Everything.
     Owner,
@@ -17,7 +17,8 @@ pub enum ProjectRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProjectDeed {
     Read,
-    EditPrompts,
+    /// Its prompts and files.
+    Edit,
     /// Renaming and deleting it, and its members.
     Manage,
 }
@@ -52,7 +53,7 @@ impl ProjectDeed {
     pub const fn least_role(self) -> ProjectRole {
         match self {
             Self::Read => ProjectRole::Viewer,
-            Self::EditPrompts => ProjectRole::Editor,
+            Self::Edit => ProjectRole::Editor,
             Self::Manage => ProjectRole::Owner,
         }
     }
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn each_may_what_those_below_may_and_more() {
         let allowed = |role: ProjectRole| {
-            [Read, EditPrompts, Manage].into_iter().filter(|deed| role.may(*deed)).count()
+            [Read, Edit, Manage].into_iter().filter(|deed| role.may(*deed)).count()
         };
         assert_eq!([Viewer, Editor, Owner].map(allowed), [1, 2, 3]);
     }

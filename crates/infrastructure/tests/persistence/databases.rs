@@ -12,11 +12,11 @@ use futures::FutureExt;
 use repartee_infrastructure::{
     persistence::{
         Database, DatabaseSettings, SeaAuditLog, SeaAuditRecorder, SeaConversationRepository,
-        SeaFeedLog, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
+        SeaFeedLog, SeaFileRepository, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
         SeaLoginFailureRepository, SeaLoginSessionRepository, SeaMessageRepository,
-        SeaPersonaRepository, SeaProjectConversations, SeaProjectRepository, SeaPromptRepository,
-        SeaSearchIndex, SeaShapeRepository, SeaTicketRepository, SeaTurnRepository,
-        SeaUserDirectory, SeaUserRepository,
+        SeaObjectLedger, SeaPersonaRepository, SeaProjectConversations, SeaProjectRepository,
+        SeaPromptRepository, SeaSearchIndex, SeaShapeRepository, SeaTicketRepository,
+        SeaTurnRepository, SeaUserDirectory, SeaUserRepository,
     },
     system::TrackedSpawner,
 };
@@ -120,6 +120,14 @@ impl TestDatabase {
 
     pub(crate) fn search(&self) -> SeaSearchIndex {
         SeaSearchIndex::new(self.db.clone())
+    }
+
+    pub(crate) fn files(&self) -> SeaFileRepository {
+        SeaFileRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn ledger(&self) -> SeaObjectLedger {
+        SeaObjectLedger::new(self.db.clone())
     }
 
     pub(crate) fn shapes(&self) -> SeaShapeRepository {

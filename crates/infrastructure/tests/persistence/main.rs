@@ -16,6 +16,7 @@ mod databases;
 mod directory;
 mod external_identities;
 mod feeds;
+mod files;
 mod fixtures;
 mod group_commit;
 mod guests;

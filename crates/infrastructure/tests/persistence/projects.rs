@@ -62,7 +62,7 @@ impl TestDatabase {
         self.projects().insert(user_id(owner), tea(), most, NOW, key).await
     }
 
-    async fn with_project(&self, owner: u32) -> Project {
+    pub(crate) async fn with_project(&self, owner: u32) -> Project {
         match self.try_project(owner, 100, None).await.unwrap() {
             Some(Made::Now(project)) => project,
             other => panic!("{other:?}"),

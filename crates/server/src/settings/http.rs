@@ -24,6 +24,8 @@ pub struct HttpSettings {
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     pub upload_limit_bytes: usize,
+    /// How long an upload may take to arrive.
+    pub upload_timeout: Duration,
     /// How long replies being written may go on after SIGTERM.
     pub drain: Duration,
     /// How long a reader may stand still with data waiting.
@@ -59,6 +61,11 @@ impl HttpSettings {
                 1..=600,
             )?,
             upload_limit_bytes: reader.number("http.upload_limit_bytes", 1024..=4096 * MIB)?,
+            upload_timeout: reader.duration(
+                "http.upload_timeout_seconds",
+                Duration::from_secs(1),
+                1..=1800,
+            )?,
             drain: reader.duration("http.drain_seconds", Duration::from_secs(1), 0..=3600)?,
             stalled_reader: reader.duration(
                 "http.stalled_reader_seconds",

@@ -13,7 +13,7 @@ const MOST_TOKENS: i64 = 1_000_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitSettings {
-    /// Per user, and ten times as many per address; 0 for no limit, as with the next four.
+    /// Per user, and ten times as many per address; 0 for no limit, as with the next five.
     pub requests_per_minute: u32,
     /// Per user, and ten times as many per address.
     pub requests_per_hour: u32,
@@ -23,6 +23,8 @@ pub struct LimitSettings {
     pub register_per_hour: u32,
     /// Per address.
     pub reset_per_hour: u32,
+    /// Per user.
+    pub uploads_per_minute: u32,
     /// Per user, in a calendar month (UTC); `None` for no limit.
     pub monthly_token_budget: Option<u64>,
     /// Event streams open at once, per user; 0 for no limit.
@@ -50,6 +52,7 @@ impl LimitSettings {
             login_per_minute: requests(reader, "limits.login_per_minute")?,
             register_per_hour: requests(reader, "limits.register_per_hour")?,
             reset_per_hour: requests(reader, "limits.reset_per_hour")?,
+            uploads_per_minute: requests(reader, "limits.uploads_per_minute")?,
             monthly_token_budget: Some(
                 reader.number("limits.monthly_token_budget", 0..=MOST_TOKENS)?,
             )

@@ -4,7 +4,7 @@ use super::layers::Layers;
 
 /// What the keys begin with (or are), and what happens instead.
 const NOT_YET: &[(&[&str], &str)] = &[
-    (&["files."], "this version keeps no files"),
+    (&["files.upstream"], "this version sends files to no provider"),
     (
         &[
             "retention.conversations_",
@@ -15,7 +15,6 @@ const NOT_YET: &[(&[&str], &str)] = &[
         ],
         "this version deletes nothing of it by itself",
     ),
-    (&["http.upload_limit_bytes"], "this version takes no uploads"),
     (&["telemetry.sentry_dsn"], "this version reports no errors"),
     (&["telemetry.otlp_endpoint"], "this version sends no traces"),
 ];

@@ -1,7 +1,8 @@
 //! Where things are kept, and for how long.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use repartee_infrastructure::objects::S3Settings;
 use secrecy::SecretString;
 
 use super::SettingsError;
@@ -27,20 +28,9 @@ pub struct FileSettings {
 
 #[derive(Debug, Clone)]
 pub enum FileStore {
-    /// In the data directory.
-    Local,
+    /// In this folder.
+    Local(PathBuf),
     S3(S3Settings),
-}
-
-#[derive(Debug, Clone)]
-pub struct S3Settings {
-    pub bucket: String,
-    /// `None` for Amazon's of the region.
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub access_key_id: Option<String>,
-    pub secret_access_key: Option<SecretString>,
-    pub session_token: Option<SecretString>,
 }
 
 /// How long things are kept; `None` for ever.
@@ -88,13 +78,13 @@ impl FileSettings {
             FileStore::S3(S3Settings {
                 bucket: reader.required("files.s3.bucket")?,
                 endpoint: endpoint.map(String::from),
-                region: reader.given("files.s3.region").map(str::to_owned),
-                access_key_id: reader.given("files.s3.access_key_id").map(str::to_owned),
-                secret_access_key: reader.secret("files.s3.secret_access_key"),
+                region: reader.required("files.s3.region")?,
+                access_key_id: reader.required("files.s3.access_key_id")?,
+                secret_access_key: reader.required("files.s3.secret_access_key")?.into(),
                 session_token: reader.secret("files.s3.session_token"),
             })
         } else {
-            FileStore::Local
+            FileStore::Local(PathBuf::from(reader.required("data_dir")?).join("files"))
         };
         Ok(Self { store, upstream: reader.flag("files.upstream") })
     }

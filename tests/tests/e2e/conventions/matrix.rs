@@ -15,6 +15,7 @@ use self::{
     rows::{Access, Body, ROWS, Row},
 };
 use super::operations::{Operation, operations};
+use crate::support::form;
 
 /// What comes of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,9 @@ fn request(client: &Client, operation: &Operation, row: &Row, path: &str) -> Req
     match row.body {
         Body::None => request,
         Body::Json(body) => request.json(&body()),
+        Body::File => request
+            .header("content-type", "multipart/form-data; boundary=x")
+            .body(form("tea", b"Hm.")),
         Body::Form(body) => request
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body.to_owned()),

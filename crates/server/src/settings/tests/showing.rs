@@ -60,13 +60,13 @@ fn what_changes_nothing_yet_is_said() {
         ("REPARTEE__RETENTION__AUDIT_DAYS", "5"),
         ("REPARTEE__RETENTION__CONVERSATIONS_DAYS", "5"),
         ("REPARTEE__RETENTION__OUTBOX_DAYS", "30"),
-        ("AWS_REGION", "eu-west-1"),
+        ("REPARTEE__FILES__UPSTREAM", "true"),
     ])
     .not_yet_in_force();
     assert_eq!(
         lines,
         [
-            "files.s3.region is set, but this version keeps no files",
+            "files.upstream is set, but this version sends files to no provider",
             "retention.audit_days, retention.conversations_days are set, but this version deletes nothing of it by itself",
         ]
     );

@@ -12,7 +12,7 @@ use super::{
     rows::{Access, Row, new_persona},
 };
 use crate::support::{
-    PASSWORD, address, ask, conversation, id_of, id_of_user, list, log_in, register, text,
+    PASSWORD, address, ask, conversation, id_of, id_of_user, list, log_in, register, text, upload,
 };
 
 const SECRET: &str = "a secret that the test knows as well as the server";
@@ -79,7 +79,7 @@ impl<'a> People<'a> {
         let stranger = client(&register(server, "grace").await);
         let gone = register(server, "gone").await;
         client(&gone).post("/api/v1/auth/logout", &json!({})).await.expect(204);
-        let key = json!({"name": "files only", "scopes": ["files"]});
+        let key = json!({"name": "audio only", "scopes": ["audio"]});
         let key = ada.post("/api/v1/api-keys", &key).await.expect(201);
         let expired = expired(ada.token.as_deref().unwrap());
         let mut people = Self {
@@ -166,18 +166,21 @@ impl<'a> People<'a> {
                     let made = self.root.post("/api/v1/personas", &new_persona()).await;
                     made.expect(201)["id"].to_string()
                 }
-                "project_id" => {
-                    let made = owner.post("/api/v1/projects", &json!({"name": "Tea"})).await;
-                    made.expect(201)["id"].to_string()
-                }
+                "project_id" => project(owner).await,
                 "prompt_id" => {
                     let prompt = json!({"content": "Hm."});
                     let mut prompts = before.trim_end_matches('/').to_owned();
                     if prompts == "/projects/prompts" {
-                        let made = owner.post("/projects", &json!({"name": "Tea"})).await;
-                        prompts = format!("/projects/{}/prompts", made.expect(201)["id"]);
+                        prompts = format!("/projects/{}/prompts", project(owner).await);
                     }
                     owner.post(&prompts, &prompt).await.expect(201)["id"].to_string()
+                }
+                "file_id" => {
+                    let mut files = before.trim_end_matches('/').to_owned();
+                    if files == "/projects/files" {
+                        files = format!("/projects/{}/files", project(owner).await);
+                    }
+                    upload(owner, &files, "tea", b"Hm.").await.expect(201)["id"].to_string()
                 }
                 "member_id" => {
                     let root = id_of_user(&self.root).await;
@@ -193,6 +196,16 @@ impl<'a> People<'a> {
         }
         filled
     }
+}
+
+/// The one that they have, for nobody may have too many.
+async fn project(owner: &Client) -> String {
+    let projects = owner.get("/projects").await.expect(200);
+    if let Some(project) = list(&projects).first() {
+        return project["id"].to_string();
+    }
+    let made = owner.post("/projects", &json!({"name": "Tea"})).await;
+    made.expect(201)["id"].to_string()
 }
 
 async fn generation(owner: &Client) -> String {

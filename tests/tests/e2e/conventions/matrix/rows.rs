@@ -39,6 +39,8 @@ pub(super) enum Body {
     None,
     Json(fn() -> Value),
     Form(&'static str),
+    /// A form with a file.
+    File,
 }
 
 pub(super) struct Row {
@@ -135,6 +137,11 @@ pub(super) const ROWS: &[Row] = &[
     row("GET /api/v1/projects/{project_id}/members", Owner, 200, None, ""),
     row("PUT /api/v1/projects/{project_id}/members/{member_id}", Owner, 200, Json(|| json!({"role": "editor"})), ""),
     row("DELETE /api/v1/projects/{project_id}/members/{member_id}", Owner, 204, None, ""),
+    row("GET /api/v1/projects/{project_id}/files", Owner, 200, None, ""),
+    row("POST /api/v1/projects/{project_id}/files", Owner, 201, File, ""),
+    row("GET /api/v1/projects/{project_id}/files/{file_id}", Owner, 200, None, ""),
+    row("DELETE /api/v1/projects/{project_id}/files/{file_id}", Owner, 204, None, ""),
+    row("GET /api/v1/projects/{project_id}/files/{file_id}/content", Owner, 200, None, ""),
     row("GET /api/v1/projects/{project_id}/prompts", Owner, 200, None, ""),
     row("POST /api/v1/projects/{project_id}/prompts", Owner, 201, Json(|| json!({"content": "Hm."})), ""),
     row("GET /api/v1/projects/{project_id}/prompts/{prompt_id}", Owner, 200, None, ""),
@@ -145,6 +152,10 @@ pub(super) const ROWS: &[Row] = &[
     row("POST /users/login", Anybody, 422, Json(|| json!({})), ""),
     row("GET /projects", SignedIn, 200, None, ""),
     row("POST /projects", SignedIn, 201, Json(|| json!({"name": "Tea"})), ""),
+    row("GET /projects/{project_id}/files", Owner, 200, None, ""),
+    row("POST /projects/{project_id}/files", Owner, 201, File, ""),
+    row("GET /projects/files/{file_id}", Owner, 200, None, ""),
+    row("DELETE /projects/files/{file_id}", Owner, 204, None, ""),
     row("GET /projects/{project_id}/prompts", Owner, 200, None, ""),
     row("POST /projects/{project_id}/prompts", Owner, 201, Json(|| json!({"content": "Hm."})), ""),
     row("PUT /projects/prompts/{prompt_id}", Owner, 200, Json(|| json!({"content": "Hm."})), ""),
