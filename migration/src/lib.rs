@@ -11,6 +11,7 @@ mod m20261121_000004_what_shapes_a_reply;
 mod m20261121_000005_much_at_once;
 mod m20261121_000006_feedback;
 mod m20261121_000007_completions;
+mod m20261121_000008_branches;
 mod m20261121_000009_search;
 mod m20261121_000010_files;
 mod m20261121_000012_titles;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_much_at_once::Migration),
             Box::new(m20261121_000006_feedback::Migration),
             Box::new(m20261121_000007_completions::Migration),
+            Box::new(m20261121_000008_branches::Migration),
             Box::new(m20261121_000009_search::Migration),
             Box::new(m20261121_000010_files::Migration),
             Box::new(m20261121_000012_titles::Migration),

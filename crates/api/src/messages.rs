@@ -1,31 +1,33 @@
 //! `/api/v1/conversations/{id}/messages`: what was said, and asking for more.
 
 mod body;
+pub(crate) mod branches;
 pub(crate) mod feedback;
-
-use std::sync::Arc;
+mod turn;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{Method, header::ACCEPT},
+    http::Method,
     web::{Data, Path, Query},
 };
-use futures::StreamExt;
 use repartee_application::{
     Actor, AppError, IdempotencyKey, Order,
     accounts::StreamAccessService,
     conversations::ConversationService,
-    messages::MessageService,
-    ports::{ConversationReference, EventKind, EventStream, LoggedEvent, PortError},
-    replies::{Begun, NewMessage, ReplyService},
+    messages::{MessageService, Said},
+    ports::{Branch, ConversationReference, MessageReference},
+    replies::{NewMessage, ReplyOptions, ReplyService},
 };
-use repartee_domain::{messages::MessageRole, replies::Failure};
+use repartee_domain::messages::MessageRole;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
-pub(crate) use self::body::{MessageBody, NewMessageBody, StoredBody, TurnBody, UsageBody};
+use self::turn::answered;
+pub(crate) use self::{
+    body::{MessageBody, NewMessageBody, StoredBody, TurnBody, UsageBody},
+    turn::end_of,
+};
 use crate::{
     ApiError,
     auth::{Caller, StreamCaller},
@@ -33,42 +35,58 @@ use crate::{
     conversations::reference,
     cursor::{ListBody, PageQuery, encode},
     idempotency::idempotency_key,
-    problem::{Problem, ProblemCode},
+    problem::Problem,
     replies::{last_event_id, reply_events, resume},
     sse::{self, Lifetimes},
 };
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct OrderQuery {
+pub(crate) struct ListQuery {
     /// `asc` (oldest first) or `desc`.
     order: Option<String>,
+    /// A message's id or code: the branch that goes through it, on to its newest end. `all`: every
+    /// branch. Left out: the branch with the newest message.
+    branch: Option<String>,
+}
+
+/// What no id or code could be names nothing.
+pub(crate) fn message_reference(text: &str) -> Result<MessageReference, ApiError> {
+    MessageReference::parse(text).ok_or_else(|| AppError::MESSAGE_NOT_FOUND.into())
 }
 
 /// The messages of a conversation, oldest first.
+///
+/// Where somebody answered anew, edited, or went on from an earlier message, they are a tree: each
+/// names its `parent_id`, and this lists the branch with the newest message.
 #[utoipa::path(
     get, path = "/api/v1/conversations/{conversation_id}/messages", tag = "conversations",
-    params(("conversation_id" = String, Path, description = "Its id or code"), OrderQuery, PageQuery),
+    params(("conversation_id" = String, Path, description = "Its id or code"), ListQuery, PageQuery),
     responses(
         (status = 200, body = ListBody<MessageBody<'static>>),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`conversation_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`conversation_not_found` or `message_not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
     Caller(actor): Caller,
     id: Path<String>,
-    order: Query<OrderQuery>,
+    query: Query<ListQuery>,
     page: Query<PageQuery>,
     messages: Data<MessageService>,
 ) -> Result<HttpResponse, ApiError> {
-    let order = match order.order.as_deref() {
+    let order = match query.order.as_deref() {
         None | Some("asc") => Order::Ascending,
         Some("desc") => Order::Descending,
         Some(_) => return Err(ApiError::invalid("order", "invalid", "must be asc or desc")),
     };
-    let page = messages.list(&actor, reference(&id)?, order, page.parse()?).await?;
+    let branch = match query.branch.as_deref() {
+        None | Some("") => Branch::Newest,
+        Some("all") => Branch::All,
+        Some(message) => Branch::Through(message_reference(message)?),
+    };
+    let page = messages.list(&actor, reference(&id)?, branch, order, page.parse()?).await?;
     let body = ListBody {
         next_cursor: page.next.as_ref().map(encode),
         data: page.items.iter().map(MessageBody::from).collect(),
@@ -116,7 +134,7 @@ pub(crate) async fn send(
     lifetimes: Lifetimes,
 ) -> Result<HttpResponse, ApiError> {
     let id = reference(&id)?;
-    let (role, body, key) = match parse(&request, &body) {
+    let Parsed { role, parent, body, key } = match parse(&request, &body) {
         Ok(parsed) => parsed,
         Err(error) => {
             // A missing resource is told before a bad body.
@@ -125,18 +143,14 @@ pub(crate) async fn send(
         }
     };
     if role != MessageRole::User || body.reply == Some(false) {
-        let message = messages.store(&actor, id, role, body.content, key).await?;
+        let said = Said { role, content: body.content };
+        let message = messages.store(&actor, id, said, parent, key).await?;
         let stored = StoredBody { message: (&message).into(), reply: None, usage: None };
         return Ok(HttpResponse::Created().json(stored));
     }
-    if wants_events(&request) {
-        // First: a question whose reply could not be told is not stored.
-        let lifetime = lifetimes.of(actor.clone())?;
-        let begun = replies.send(&actor, id, body.into(), key).await?;
-        return Ok(reply_events(begun.events, lifetime));
-    }
     let is_keyed = key.is_some();
-    whole_turn(replies.send(&actor, id, body.into(), key).await?, is_keyed).await
+    let begin = replies.send(&actor, id, body.message(parent), key);
+    answered(&request, &actor, &lifetimes, is_keyed, begin).await
 }
 
 /// Where a browser's `EventSource` sends to, and reads on.
@@ -225,7 +239,8 @@ pub(crate) async fn stream_chat(
             return Err(error);
         }
     };
-    let message = NewMessage { content, model: query.model, ..NewMessage::default() };
+    let options = ReplyOptions { model: query.model, ..ReplyOptions::default() };
+    let message = NewMessage { content, options, ..NewMessage::default() };
     // First: a question whose reply could not be told is not stored.
     let lifetime = lifetimes.of(actor.clone())?;
     let begun = replies.send(&actor, id, message, key).await?;
@@ -254,9 +269,14 @@ async fn require_same_conversation(
     }
 }
 
-type Asked = (MessageRole, NewMessageBody, Option<IdempotencyKey>);
+struct Parsed {
+    role: MessageRole,
+    parent: Option<MessageReference>,
+    body: NewMessageBody,
+    key: Option<IdempotencyKey>,
+}
 
-fn parse(request: &HttpRequest, json: &JsonBody) -> Result<Asked, ApiError> {
+fn parse(request: &HttpRequest, json: &JsonBody) -> Result<Parsed, ApiError> {
     let body: NewMessageBody = json.parse()?;
     let role = match body.role.as_deref() {
         None => MessageRole::User,
@@ -264,56 +284,12 @@ fn parse(request: &HttpRequest, json: &JsonBody) -> Result<Asked, ApiError> {
             ApiError::invalid("role", "invalid", "must be user, assistant or system")
         })?,
     };
+    let parent = body.parent_id.as_deref().map(|parent| {
+        MessageReference::parse(parent).ok_or_else(|| {
+            let detail = "must be the id of a message of this conversation";
+            ApiError::invalid("parent_id", "unknown", detail)
+        })
+    });
     let key = idempotency_key(request, None, &[json.bytes()])?;
-    Ok((role, body, key))
-}
-
-fn wants_events(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/event-stream"))
-}
-
-/// Waits for the end of the reply and answers with the whole turn.
-async fn whole_turn(begun: Begun, is_keyed: bool) -> Result<HttpResponse, ApiError> {
-    let end = end_of(begun.events, is_keyed).await?;
-    let data: EndData<'_> = read(&end)?;
-    let (reply, usage) = (data.message, data.usage);
-    let turn = TurnBody { message: (&begun.question).into(), reply, usage };
-    Ok(HttpResponse::Ok().json(turn))
-}
-
-/// Waits for the end of a reply, where that is an answer.
-pub(crate) async fn end_of(
-    mut events: EventStream,
-    is_keyed: bool,
-) -> Result<Arc<LoggedEvent>, ApiError> {
-    let mut last = None;
-    while let Some(event) = events.next().await {
-        last = Some(event);
-    }
-    let Some(end) = last.filter(|event| event.kind.is_terminal()) else {
-        return Err(ApiError::ReplyInterrupted { is_kept: false });
-    };
-    match end.kind {
-        EventKind::Failed => {
-            let error = read::<EndData<'_>>(&end)?.error;
-            let failure = error.and_then(|error| Failure::from_code(&error.code));
-            Err(AppError::Reply(failure.unwrap_or(Failure::Internal)).into())
-        }
-        EventKind::Interrupted => Err(ApiError::ReplyInterrupted { is_kept: is_keyed }),
-        _ => Ok(end),
-    }
-}
-
-#[derive(Deserialize)]
-struct EndData<'a> {
-    #[serde(borrow)]
-    message: &'a RawValue,
-    #[serde(borrow)]
-    usage: &'a RawValue,
-    error: Option<ProblemCode>,
-}
-
-fn read<'a, T: Deserialize<'a>>(end: &'a LoggedEvent) -> Result<T, ApiError> {
-    Ok(serde_json::from_slice(&end.data).map_err(|error| PortError::Corrupt(error.into()))?)
+    Ok(Parsed { role, parent: parent.transpose()?, body, key })
 }

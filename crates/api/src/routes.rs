@@ -67,6 +67,14 @@ fn conversing(table: RouteTable) -> RouteTable {
         .get("/api/v1/conversations/{conversation_id}/stats", conversations::stats::stats)
         .get("/api/v1/conversations/{conversation_id}/messages", messages::list)
         .post("/api/v1/conversations/{conversation_id}/messages", messages::send)
+        .patch(
+            "/api/v1/conversations/{conversation_id}/messages/{message_id}",
+            messages::branches::edit,
+        )
+        .post(
+            "/api/v1/conversations/{conversation_id}/messages/{message_id}/regenerate",
+            messages::branches::regenerate,
+        )
         .put(
             "/api/v1/conversations/{conversation_id}/messages/{message_id}/feedback",
             messages::feedback::rate,

@@ -11,7 +11,7 @@ use repartee_application::{
     accounts::{StreamAccessService, UserAdminService},
     conversations::ConversationService,
     messages::MessageService,
-    ports::ConversationFilter,
+    ports::{Branch, ConversationFilter},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -174,7 +174,10 @@ pub(crate) async fn reconnect(
     let owner = owner(&actor, &request, &user, &users).await?;
     let conversation = conversations.reconnect(&owner, reference(&id)?).await?;
     let last = PageRequest { limit: LAST_MESSAGES, after: None };
-    let last = messages.list(&owner, conversation.id.into(), Order::Descending, last).await?.items;
+    let last = messages
+        .list(&owner, conversation.id.into(), Branch::Newest, Order::Descending, last)
+        .await?
+        .items;
     let ticket = access.ticket_for(&actor, owner.user).await?;
     let last = last.iter().rev().map(MessageBody::from).collect();
     Ok(HttpResponse::Ok().json(ReconnectedBody::new(conversation, last, ticket)))

@@ -5,6 +5,8 @@
 //! read the log. They meet nowhere else.
 
 mod admission;
+mod begin;
+mod branches;
 mod budget;
 mod cancel;
 mod checkpoints;
@@ -21,6 +23,7 @@ mod settle;
 mod subscribe;
 mod upkeep;
 mod writer;
+mod writing;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -38,13 +41,9 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::keys::ROUTE as KEY_ROUTE;
-pub use self::send::{Begun, NewMessage};
+pub use self::send::{Begun, NewMessage, ReplyOptions};
 use self::{admission::Admission, checkpoints::Checkpointer, in_hand::InHand};
-pub(crate) use self::{
-    admission::Place,
-    room::Room,
-    send::{RETRY_AFTER_SHUTDOWN, check},
-};
+pub(crate) use self::{admission::Place, begin::RETRY_AFTER_SHUTDOWN, room::Room, send::check};
 use crate::{
     models::ModelCatalogue,
     ports::{

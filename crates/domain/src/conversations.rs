@@ -27,9 +27,22 @@ pub struct Conversation {
     pub status: ConversationStatus,
     /// When the last message was stored; `None` until there is one.
     pub last_message_at: Option<DateTime<Utc>>,
+    /// Whether somebody went on from anywhere but its end: then its messages are a tree.
+    pub is_branched: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub version: Version,
+}
+
+/// What a new message means to the branches of its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branching {
+    /// There are none: it follows everything that was stored before it, and names no parent.
+    Linear,
+    /// It makes the first: from now on every message names its parent, those before it too.
+    First,
+    /// There are some.
+    Branched,
 }
 
 /// What its owner decides about a conversation.
@@ -105,6 +118,7 @@ impl Conversation {
             subject,
             status: ConversationStatus::Active,
             last_message_at: None,
+            is_branched: false,
             created_at: now,
             updated_at: now,
             version: Version::FIRST,
@@ -114,6 +128,15 @@ impl Conversation {
     /// What a list orders by: the last message, or the beginning where there is none.
     pub fn last_activity_at(&self) -> DateTime<Utc> {
         self.last_message_at.unwrap_or(self.created_at)
+    }
+
+    /// What a message means to it that goes on from its end, or from elsewhere.
+    pub fn branching(&self, is_at_end: bool) -> Branching {
+        match (self.is_branched, is_at_end) {
+            (true, _) => Branching::Branched,
+            (false, true) => Branching::Linear,
+            (false, false) => Branching::First,
+        }
     }
 
     /// Only an active conversation takes messages.
@@ -296,6 +319,16 @@ mod tests {
 
         assert_eq!((errors[0].field, errors[0].code), ("title", "too_long"));
         assert_eq!(conversation.status, ConversationStatus::Active);
+    }
+
+    #[test]
+    fn only_the_first_that_goes_on_from_elsewhere_makes_it_a_tree() {
+        let mut conversation = conversation();
+        assert_eq!(conversation.branching(true), Branching::Linear);
+        assert_eq!(conversation.branching(false), Branching::First);
+        conversation.is_branched = true;
+        assert_eq!(conversation.branching(true), Branching::Branched);
+        assert_eq!(conversation.branching(false), Branching::Branched);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub struct Message {
     pub id: MessageId,
     pub code: MessageCode,
     pub conversation: ConversationId,
-    /// The message that this one answers or follows.
+    /// The message that this one answers or follows. Without one it follows, in a conversation
+    /// that nobody has branched, whatever was stored before it, and begins a branched one.
     pub parent: Option<MessageId>,
     pub role: MessageRole,
     pub content: String,

@@ -101,7 +101,7 @@ pub(crate) async fn conversing(
         conversations: ConversationService::new(
             conversations.clone(),
             keys.clone(),
-            turns,
+            turns.clone(),
             shapes,
             replies.clone(),
             clock.clone(),
@@ -109,7 +109,14 @@ pub(crate) async fn conversing(
         ),
         completions,
         search: SearchService::new(conversations.clone(), index),
-        messages: MessageService::new(conversations, messages, keys, clock.clone(), ids.clone()),
+        messages: MessageService::new(
+            conversations,
+            messages,
+            turns,
+            keys,
+            clock.clone(),
+            ids.clone(),
+        ),
         replies,
     })
 }

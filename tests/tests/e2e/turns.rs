@@ -1,5 +1,6 @@
 //! A question and its reply, from sending to reading it again.
 
+mod branches;
 mod cancel;
 mod disconnect;
 mod event_source;

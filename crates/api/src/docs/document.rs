@@ -37,6 +37,7 @@ use crate::{
         conversations::list, conversations::create, conversations::find, conversations::change,
         conversations::replace, conversations::delete,
         messages::list, messages::send, messages::stream_chat, messages::feedback::rate,
+        messages::branches::regenerate, messages::branches::edit,
         models::list, openai::chat::complete, openai::embeddings::embed, openai::models::list, openai::models::find,
         conversations::stats::stats, search::search,
         personas::list, personas::make, personas::find, personas::change, personas::delete,

@@ -1,7 +1,10 @@
 //! What a message looks like on the wire.
 
 use chrono::{DateTime, Utc};
-use repartee_application::replies::NewMessage;
+use repartee_application::{
+    ports::MessageReference,
+    replies::{NewMessage, ReplyOptions},
+};
 use repartee_domain::{
     messages::{Feedback, Message},
     replies::Usage,
@@ -26,6 +29,34 @@ pub(crate) struct NewMessageBody {
     pub(crate) temperature: Option<f32>,
     /// The longest reply, in tokens.
     pub(crate) max_tokens: Option<u32>,
+    /// The message that this one follows, by its id or code; the newest where it is left out.
+    /// Another one makes a branch.
+    pub(crate) parent_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"content": "Which tea lets me sleep?"}))]
+pub(crate) struct EditBody {
+    /// The question in other words.
+    pub(crate) content: String,
+    /// False: store it and have nobody answer it.
+    pub(crate) reply: Option<bool>,
+    pub(crate) model: Option<String>,
+    /// 0 to 2.
+    pub(crate) temperature: Option<f32>,
+    /// The longest reply, in tokens.
+    pub(crate) max_tokens: Option<u32>,
+}
+
+/// How to answer anew: as the conversation would, where it says nothing.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"temperature": 0.9}))]
+pub(crate) struct RegenerateBody {
+    pub(crate) model: Option<String>,
+    /// 0 to 2.
+    pub(crate) temperature: Option<f32>,
+    /// The longest reply, in tokens.
+    pub(crate) max_tokens: Option<u32>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,7 +65,8 @@ pub(crate) struct MessageBody<'a> {
     /// 10 characters.
     code: String,
     conversation_id: Uuid,
-    /// The message that this one answers.
+    /// The message that this one answers or follows. Null for a question that follows whatever was
+    /// stored before it, or begins the conversation.
     parent_id: Option<Uuid>,
     /// `user`, `assistant`, `system` or `tool`.
     role: &'static str,
@@ -120,14 +152,17 @@ pub(crate) struct StoredBody<'a> {
     pub(crate) usage: Option<()>,
 }
 
-impl From<NewMessageBody> for NewMessage {
-    fn from(body: NewMessageBody) -> Self {
-        Self {
-            content: body.content,
-            model: body.model,
-            temperature: body.temperature,
-            max_tokens: body.max_tokens,
-        }
+impl NewMessageBody {
+    pub(crate) fn message(self, parent: Option<MessageReference>) -> NewMessage {
+        let Self { content, model, temperature, max_tokens, .. } = self;
+        NewMessage { content, parent, options: ReplyOptions { model, temperature, max_tokens } }
+    }
+}
+
+impl From<RegenerateBody> for ReplyOptions {
+    fn from(body: RegenerateBody) -> Self {
+        let RegenerateBody { model, temperature, max_tokens } = body;
+        Self { model, temperature, max_tokens }
     }
 }
 

@@ -4,12 +4,12 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use repartee_application::{AppError, messages::MessageService, ports::MessageReference};
+use repartee_application::messages::MessageService;
 use repartee_domain::messages::Rating;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::body::MessageBody;
+use super::{body::MessageBody, message_reference};
 use crate::{ApiError, auth::Caller, body::JsonBody, conversations::reference, problem::Problem};
 
 #[derive(Deserialize, ToSchema)]
@@ -44,7 +44,7 @@ pub(crate) async fn rate(
 ) -> Result<HttpResponse, ApiError> {
     let (conversation, message) = path.into_inner();
     let conversation = reference(&conversation)?;
-    let message = MessageReference::parse(&message).ok_or(AppError::MESSAGE_NOT_FOUND);
+    let message = message_reference(&message);
     let rating = match body.parse::<NewFeedbackBody>().and_then(NewFeedbackBody::rating) {
         Ok(rating) => rating,
         Err(error) => {

@@ -8,7 +8,7 @@ use repartee_application::{
     Actor, AppError,
     accounts::Access,
     ports::{EventStream, LimitClass},
-    replies::{Begun, NewMessage},
+    replies::{Begun, NewMessage, ReplyOptions},
 };
 use repartee_domain::{
     ConversationId, GenerationId, accounts::Role, conversations::ConversationChanges,
@@ -127,9 +127,12 @@ impl Asker {
         };
         let message = NewMessage {
             content: message.content,
-            model: message.model,
-            temperature: message.temperature,
-            max_tokens: message.max_tokens,
+            parent: None,
+            options: ReplyOptions {
+                model: message.model,
+                temperature: message.temperature,
+                max_tokens: message.max_tokens,
+            },
         };
         Ok(Box::new(self.services.replies.send(&self.actor, id, message, key).await?))
     }

@@ -51,7 +51,7 @@ async fn fingerprint(request: TestRequest) -> [u8; 32] {
     let mut fixture = Fixture::default();
     fixture.conversations.expect_find().returning(|_, _| Ok(Some(conversation())));
     fixture.keys.expect_find().returning(|_, _, _, _| Ok(None));
-    fixture.messages.expect_store().returning(move |_, _, key| {
+    fixture.messages.expect_store().returning(move |_, _, _, key| {
         told.send(key.unwrap().fingerprint).unwrap();
         Ok(None)
     });

@@ -5,7 +5,7 @@ use repartee_domain::{
     messages::{Feedback, Message, MessageRole, Rating},
 };
 
-use super::MessageService;
+use super::{MessageService, find_in};
 use crate::{
     Actor, AppError, Permission,
     ports::{ConversationReference, MessageReference},
@@ -49,12 +49,8 @@ impl MessageService {
         message: MessageReference,
     ) -> Result<Message, AppError> {
         actor.may(Permission::Read)?;
-        let found = self.messages.find_in(actor.user, conversation, message).await?;
-        if let Some(message) = found {
-            return Ok(message);
-        }
-        let conversation = self.conversations.find(actor.user, conversation).await?;
-        Err(conversation.map_or(AppError::CONVERSATION_NOT_FOUND, |_| AppError::MESSAGE_NOT_FOUND))
+        let (conversations, messages) = (&*self.conversations, &*self.messages);
+        find_in(conversations, messages, actor.user, conversation, message).await
     }
 }
 
@@ -70,7 +66,7 @@ mod tests {
     use crate::{
         ports::{
             MockClock, MockConversationRepository, MockIdGenerator, MockIdempotencyKeys,
-            MockMessageRepository,
+            MockMessageRepository, MockTurnRepository,
         },
         replies::fixture::{ACTOR, CONVERSATION, START, said},
     };
@@ -83,6 +79,7 @@ mod tests {
         let service = MessageService::new(
             Arc::new(conversations),
             Arc::new(messages),
+            Arc::new(MockTurnRepository::new()),
             Arc::new(MockIdempotencyKeys::new()),
             Arc::new(clock),
             Arc::new(MockIdGenerator::new()),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_domain::{
     ConversationId, MessageId, PersonaId, ProjectId, Reference, UserId,
-    conversations::{Conversation, ConversationStatusName},
+    conversations::{Branching, Conversation, ConversationStatusName},
     messages::{Feedback, Message, MessageRole},
 };
 
@@ -57,6 +57,27 @@ pub struct ReplyTimes {
     pub mean: u64,
     /// 95 of 100 replies took no longer (nearest rank).
     pub p95: u64,
+}
+
+/// Which messages of a conversation are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch<M = MessageId> {
+    /// The branch with the newest message.
+    Newest,
+    /// This message, what it follows back to the beginning, and on from it always the newest of
+    /// what follows.
+    Through(M),
+    /// All branches together.
+    All,
+}
+
+/// Where a message is put that names its parent, and what still has to hold when it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub branching: Branching,
+    /// As in the [`History`](super::History) that the place was found in. `None` where it does not
+    /// matter what else was said.
+    pub seen: Option<u64>,
 }
 
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -113,25 +134,29 @@ pub trait ConversationRepository: Send + Sync {
 #[async_trait]
 pub trait MessageRepository: Send + Sync {
     /// The messages of a conversation in the order in which they were stored. One query for a
-    /// page that has any. `None` when the conversation is missing or belongs to someone else.
+    /// page that has any, two where it has branches. `None` when the conversation is missing or
+    /// belongs to someone else.
     async fn list(
         &self,
         owner: UserId,
         conversation: ConversationReference,
+        branch: Branch,
         order: Order,
         page: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError>;
 
-    /// Stores a message that nobody answers with its key, moves its conversation's last activity
-    /// and tells its owner's feed, in one commit. Gives what the key was used for before: nothing
-    /// is stored then.
+    /// Stores a message that nobody answers with its key, moves its conversation's last activity,
+    /// makes its messages a tree where this is its first branch, and tells its owner's feed, in one
+    /// commit. Gives what the key was used for before: nothing is stored then.
     ///
     /// # Errors
-    /// [`PortError::Stale`] when the conversation is gone or no longer takes messages.
+    /// [`PortError::Stale`] when the conversation is gone, no longer takes messages, or is not as
+    /// `place` has it any more.
     async fn store(
         &self,
         owner: UserId,
         message: Message,
+        place: Place,
         key: Option<NewKey>,
     ) -> Result<Option<UsedKey>, PortError>;
 
@@ -163,4 +188,9 @@ pub trait MessageRepository: Send + Sync {
         owner: UserId,
         conversation: ConversationReference,
     ) -> Result<Option<ConversationStats>, PortError>;
+}
+
+impl Place {
+    /// After everything that is stored, in a conversation without branches.
+    pub const LINEAR: Self = Self { branching: Branching::Linear, seen: None };
 }

@@ -1,139 +1,36 @@
-//! Replies being written: where they are stored and where they are read from meanwhile.
+//! Turns: how replies are stored, from the question to the end.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, UserId,
+    conversations::Branching,
     messages::{Message, MessageRole},
-    replies::{Ended, Generation, GenerationState, Outcome},
+    replies::{Ended, Generation, GenerationState},
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{NewKey, PortError, TurnBudget, UsedKey};
-
-/// What happens to a reply, before it is put into bytes.
-#[derive(Debug)]
-pub enum ReplyEvent<'a> {
-    /// The first event, before any token.
-    Started {
-        generation: &'a Generation,
-    },
-    /// The reply waits for its turn at the model; `position` is how many are before it, and it.
-    Queued {
-        position: u32,
-    },
-    Delta {
-        text: &'a str,
-    },
-    /// The last event, with the reply as it is stored.
-    Ended {
-        outcome: Outcome,
-        reply: &'a Message,
-        /// How often models were asked.
-        attempts: u32,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventKind {
-    Start,
-    Queued,
-    Delta,
-    Done,
-    Cancelled,
-    Failed,
-    Interrupted,
-}
-
-/// An event with its number and its bytes: what every subscriber of every surface reads.
-#[derive(Debug)]
-pub struct LoggedEvent {
-    pub generation: GenerationId,
-    /// 1, 2, 3 … with no gap.
-    pub seq: u64,
-    pub kind: EventKind,
-    /// JSON, serialised once, whoever reads it.
-    pub data: Bytes,
-    /// The event in each envelope, made by the first that needs it.
-    framed: [OnceLock<Bytes>; Envelope::COUNT],
-}
-
-/// What an event is wrapped in: one content, several surfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Envelope {
-    Sse,
-    WebSocket,
-    Feed,
-}
-
-impl Envelope {
-    pub const COUNT: usize = 3;
-}
-
-/// Puts events into bytes, in the one vocabulary of all surfaces.
-#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
-pub trait EventEncoder: Send + Sync {
-    /// A JSON object. The same event gives the same bytes.
-    #[cfg_attr(any(test, feature = "test-support"), mockall::concretize)]
-    fn encode(&self, event: &ReplyEvent<'_>) -> Bytes;
-
-    /// The text of a delta's bytes; `None` for what is none.
-    fn delta_text(&self, data: &[u8]) -> Option<String>;
-}
-
-/// Events in order, from where the subscriber asked, ending after the terminal one.
-pub type EventStream = BoxStream<'static, Arc<LoggedEvent>>;
-
-/// The live events of replies that are being written or were just now.
-#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
-#[async_trait]
-pub trait GenerationLog: Send + Sync {
-    /// Begins a log. The token is cancelled when somebody asks for the reply to stop.
-    fn open(&self, generation: GenerationId) -> CancellationToken;
-
-    /// Adds the next event. Never waits for a reader, and never fails: trouble on the way to a
-    /// subscriber does not stop a reply. A terminal event takes the next number, whatever its own,
-    /// and closes the log; it stays readable for as long as memory allows.
-    fn append(&self, event: Arc<LoggedEvent>);
-
-    /// Everything up to the number `seq` is stored: the log need not keep it.
-    fn stored(&self, generation: GenerationId, seq: u64);
-
-    /// Everything after the number `after`, what is there already and what comes, each once.
-    /// `None` when this log does not hold the generation, and an early end when it does not hold
-    /// the next event: the database may.
-    async fn subscribe(
-        &self,
-        generation: GenerationId,
-        after: u64,
-    ) -> Result<Option<EventStream>, PortError>;
-
-    /// Asks for a reply of this process to stop. `false` when it is not being written here.
-    /// Asking twice is fine.
-    fn cancel(&self, generation: GenerationId) -> bool;
-
-    /// What is there of a reply that another process wrote after the number `after`, in order and
-    /// without a gap. Nothing where only the writing process knew.
-    async fn left_behind(
-        &self,
-        generation: GenerationId,
-        after: u64,
-    ) -> Result<Vec<Arc<LoggedEvent>>, PortError>;
-}
+use super::{LoggedEvent, NewKey, PortError, TurnBudget, UsedKey};
 
 /// The process that writes a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseOwner(pub Uuid);
 
+/// What a turn answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// It is stored when the turn begins.
+    New(Message),
+    /// It was stored before, and is answered anew, or at last.
+    Stored(Message),
+}
+
 /// A question with the reply that is about to be written.
 #[derive(Debug, Clone)]
 pub struct NewTurn {
-    pub question: Message,
+    pub question: Question,
     pub reply: Message,
     pub generation: Generation,
     pub lease_owner: LeaseOwner,
@@ -145,6 +42,7 @@ pub struct NewTurn {
     pub budget: TurnBudget,
     /// When the conversation expires now, where it does: each message moves that.
     pub expires_at: Option<DateTime<Utc>>,
+    pub branching: Branching,
     /// As in the [`History`] that the prompt was assembled from; 0 where nothing had been said.
     pub seen: u64,
 }
@@ -167,7 +65,7 @@ pub enum TurnBegun {
     KeyUsed(UsedKey),
     /// So many of the owner's replies are being written already.
     TooManyRunning,
-    /// More was said in the conversation than the prompt was assembled from.
+    /// More was said in the conversation than the prompt was assembled from, or it was branched.
     Outdated,
 }
 
@@ -212,6 +110,17 @@ pub struct PastMessage {
     pub content: String,
 }
 
+/// Where a history is read from, back to the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryFrom {
+    /// The end of the newest branch.
+    End,
+    /// This message, which is in it.
+    At(MessageId),
+    /// What this message follows.
+    Before(MessageId),
+}
+
 /// What was said in a conversation, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
@@ -234,11 +143,13 @@ pub struct StoredGeneration {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait TurnRepository: Send + Sync {
-    /// Stores question, empty reply, generation and key, moves the conversation's last activity,
-    /// reserves the tokens that the turn may take, and tells the owner's feed: all in one commit, or
-    /// nothing. However many begin at once, what is used and reserved in a month never is more than
-    /// its limits. Nor is it begun where a message was stored in its conversation, or a reply ended,
-    /// that it has not seen. Of the reasons not to begin, a used key is told first.
+    /// Stores a new question, empty reply, generation and key, moves the conversation's last
+    /// activity, makes its messages a tree where this is its first branch, reserves the tokens that
+    /// the turn may take, and tells the owner's feed: all in one commit, or nothing. However many
+    /// begin at once, what is used and reserved in a month never is more than its limits. Nor is it
+    /// begun where a message was stored in its conversation, or a reply ended, that it has not seen,
+    /// nor where that has branches and [`NewTurn::branching`] knows of none, or the other way round.
+    /// Of the reasons not to begin, a used key is told first.
     async fn begin_turn(&self, turn: NewTurn) -> Result<TurnBegun, PortError>;
 
     /// Stores events of any number of generations in one commit. Those of a generation that is
@@ -324,87 +235,28 @@ pub trait TurnRepository: Send + Sync {
         after: u64,
     ) -> Result<Vec<LoggedEvent>, PortError>;
 
-    /// The newest messages of a conversation before `before` (all, where it is `None`), newest
-    /// first, whatever became of them. At most `limit`. One query.
+    /// What was said in a conversation up to a place in it, newest first, whatever became of it:
+    /// without branches everything that was stored before, with branches the message, the one that
+    /// it follows, and so on. At most `limit`. One query while there are no branches, then two.
     async fn history(
         &self,
         owner: UserId,
         conversation: ConversationId,
-        before: Option<MessageId>,
+        from: HistoryFrom,
         limit: u32,
     ) -> Result<History, PortError>;
 }
 
-impl LoggedEvent {
-    pub fn new(generation: GenerationId, seq: u64, kind: EventKind, data: Bytes) -> Self {
-        Self { generation, seq, kind, data, framed: Default::default() }
-    }
-
-    /// The same event under another number, for readers who have seen more of a reply than was
-    /// stored of it.
-    #[must_use]
-    pub fn renumbered(&self, seq: u64) -> Self {
-        Self::new(self.generation, seq, self.kind, self.data.clone())
-    }
-
-    /// The event in an envelope. `frame` runs at most once for each, however many read the event.
-    pub fn framed(&self, envelope: Envelope, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.framed[envelope as usize].get_or_init(|| frame(self)).clone()
-    }
-}
-
-impl EventKind {
-    /// The name of the event on SSE, and in the store.
-    pub const fn as_str(self) -> &'static str {
+impl Question {
+    pub fn message(&self) -> &Message {
         match self {
-            Self::Start => "start",
-            Self::Queued => "queued",
-            Self::Delta => "delta",
-            Self::Done => "done",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
+            Self::New(message) | Self::Stored(message) => message,
         }
     }
 
-    pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Start,
-            Self::Queued,
-            Self::Delta,
-            Self::Done,
-            Self::Cancelled,
-            Self::Failed,
-            Self::Interrupted,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
-    }
-
-    /// Whether nothing comes after it.
-    pub const fn is_terminal(self) -> bool {
-        !matches!(self, Self::Start | Self::Queued | Self::Delta)
-    }
-}
-
-impl From<Outcome> for EventKind {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Completed(_) => Self::Done,
-            Outcome::Cancelled => Self::Cancelled,
-            Outcome::Failed(_) => Self::Failed,
-            Outcome::Interrupted => Self::Interrupted,
-        }
-    }
-}
-
-impl ReplyEvent<'_> {
-    pub fn kind(&self) -> EventKind {
+    pub fn into_message(self) -> Message {
         match self {
-            Self::Started { .. } => EventKind::Start,
-            Self::Queued { .. } => EventKind::Queued,
-            Self::Delta { .. } => EventKind::Delta,
-            Self::Ended { outcome, .. } => (*outcome).into(),
+            Self::New(message) | Self::Stored(message) => message,
         }
     }
 }

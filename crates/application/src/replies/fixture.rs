@@ -35,7 +35,7 @@ use crate::{
     ports::{
         BudgetLedger, ChatChunk, ChatModel, ChatRequest, ChatStream, Checkpoint, Clock,
         EmbeddingRequest, Embeddings, EventEncoder, EventKind, EventStream, FinishedTurn,
-        GenerationLog, History, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
+        GenerationLog, History, HistoryFrom, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
         MockConversationRepository, MockMessageRepository, MockShapeRepository, ModelError,
         ModelStatus, NewTurn, Orphan, PastMessage, PortError, ReplyEvent, Spawner,
         StoredGeneration, TurnBegun, TurnRepository, UsedKey,
@@ -320,11 +320,15 @@ impl TurnRepository for FakeTurns {
         &self,
         _: UserId,
         _: ConversationId,
-        before: Option<MessageId>,
+        from: HistoryFrom,
         limit: u32,
     ) -> Result<History, PortError> {
         let stored = self.0.lock().unwrap();
-        let older = stored.history.iter().rev().filter(|m| before.is_none_or(|b| m.id < b));
+        let older = stored.history.iter().rev().filter(|m| match from {
+            HistoryFrom::End => true,
+            HistoryFrom::At(id) => m.id <= id,
+            HistoryFrom::Before(id) => m.id < id,
+        });
         let past =
             older.map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() });
         let seen = stored.history.len() as u64;
@@ -510,10 +514,15 @@ impl Fixture {
         let log = Arc::new(FakeLog::default());
         let keys = Arc::new(FakeKeys::default());
         let mut messages = MockMessageRepository::new();
+        let named = turns.clone();
+        messages.expect_find_in().returning(move |_, _, message| {
+            let stored = named.0.lock().unwrap();
+            Ok(stored.history.iter().find(|known| message == known.id.into()).cloned())
+        });
         let asked = turns.clone();
         messages.expect_find().returning(move |_, id| {
             let stored = asked.0.lock().unwrap();
-            let questions = stored.begun.iter().map(|turn| &turn.question);
+            let questions = stored.begun.iter().map(|turn| turn.question.message());
             Ok(questions.chain(&stored.history).find(|message| message.id == id).cloned())
         });
         let mut conversations = MockConversationRepository::new();

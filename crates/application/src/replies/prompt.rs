@@ -1,7 +1,6 @@
 //! What a model gets to see of a conversation.
 
 use repartee_domain::{
-    MessageId,
     conversations::Conversation,
     messages::MessageRole,
     replies::{ContextWindow, Turn},
@@ -11,7 +10,7 @@ use super::Shared;
 use crate::{
     AppError,
     models::Model,
-    ports::{History, PastMessage},
+    ports::{History, HistoryFrom, PastMessage},
 };
 
 /// Messages read at a time. Most conversations fit into one page.
@@ -31,12 +30,12 @@ pub(super) struct Prompt {
 
 impl Shared {
     /// System message, as much of the history as fits, newest first, and the question. The history
-    /// is what was said before the message `before`; all, where it is `None`.
+    /// is what was said up to `past`; nothing, where it is `None`.
     pub(super) async fn prompt(
         &self,
         conversation: &Conversation,
         question: &str,
-        before: Option<MessageId>,
+        past: Option<HistoryFrom>,
         models: &[Model],
     ) -> Result<Prompt, AppError> {
         let Some(model) = models.iter().min_by_key(|model| model.window.prompt_tokens()) else {
@@ -45,7 +44,7 @@ impl Shared {
         let system = self.system_message(conversation).await?;
         // Newest first, the question at the head.
         let mut turns = vec![Turn { role: MessageRole::User, content: question.to_owned() }];
-        let seen = self.load_history(conversation, before, model.window, &mut turns).await?;
+        let seen = self.load_history(conversation, past, model.window, &mut turns).await?;
         let bytes = system.len() + turns.iter().map(|turn| turn.content.len()).sum::<usize>();
         if !model.window.surely_fits(bytes, turns.len()) {
             let fit = self.count_fitting(model, &system, &turns).await;
@@ -76,21 +75,23 @@ impl Shared {
     async fn load_history(
         &self,
         conversation: &Conversation,
-        mut before: Option<MessageId>,
+        past: Option<HistoryFrom>,
         window: ContextWindow,
         turns: &mut Vec<Turn>,
     ) -> Result<u64, AppError> {
-        if conversation.last_message_at.is_none() {
+        let Some(mut from) = past.filter(|_| conversation.last_message_at.is_some()) else {
             return Ok(0);
-        }
+        };
         let mut bytes = 0;
         let mut first = None;
         loop {
             let History { messages: page, seen } =
-                self.ports.turns.history(conversation.owner, conversation.id, before, PAGE).await?;
+                self.ports.turns.history(conversation.owner, conversation.id, from, PAGE).await?;
             let seen = *first.get_or_insert(seen);
             let is_last = page.len() < PAGE as usize;
-            before = page.last().map(|message| message.id);
+            if let Some(oldest) = page.last() {
+                from = HistoryFrom::Before(oldest.id);
+            }
             for message in page.into_iter().filter(is_shown) {
                 bytes += message.content.len();
                 turns.push(Turn { role: message.role, content: message.content });

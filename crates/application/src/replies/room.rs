@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use super::{
     ReplyService,
     admission::{Admission, Place},
-    send::RETRY_AFTER_SHUTDOWN,
+    begin::RETRY_AFTER_SHUTDOWN,
 };
 use crate::AppError;
 

@@ -12,7 +12,10 @@ use super::{ReplyService, Shared};
 use crate::{
     AppError,
     models::Model,
-    ports::{Checkpoint, EventKind, FinishedTurn, LoggedEvent, Orphan, PortError, ReplyEvent},
+    ports::{
+        Checkpoint, EventKind, FinishedTurn, HistoryFrom, LoggedEvent, Orphan, PortError,
+        ReplyEvent,
+    },
 };
 
 /// Replies settled at a time.
@@ -189,7 +192,7 @@ impl Shared {
         let (Some(conversation), Some(question)) = (conversation, question) else {
             return Ok(Vec::new());
         };
-        let before = Some(question.id);
-        Ok(self.prompt(&conversation, &question.content, before, models).await?.turns)
+        let past = Some(HistoryFrom::Before(question.id));
+        Ok(self.prompt(&conversation, &question.content, past, models).await?.turns)
     }
 }

@@ -1,5 +1,6 @@
 //! A reply from the question to the end, on paused time.
 
+mod branches;
 mod budget;
 mod guests;
 mod keys;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, advance, sleep};
 use futures::StreamExt;
 
 use super::{
-    NewMessage,
+    NewMessage, ReplyOptions,
     fixture::{
         ACTOR, Answer, CONVERSATION, Fixture,
         Step::{self, Break, Finish, Hang, Panic, Queued, Text, Wait},
@@ -422,9 +423,12 @@ async fn a_bad_question_is_refused_before_anything_is_stored() {
     let fixture = Fixture::answering([]);
     let bad = NewMessage {
         content: "Why?".into(),
-        temperature: Some(2.5),
-        max_tokens: Some(0),
-        ..Default::default()
+        options: ReplyOptions {
+            temperature: Some(2.5),
+            max_tokens: Some(0),
+            ..ReplyOptions::default()
+        },
+        ..NewMessage::default()
     };
 
     let error = fixture.service.send(&ACTOR, CONVERSATION.into(), bad, None).await.err().unwrap();
@@ -489,8 +493,8 @@ async fn nul_in_a_models_text_is_replaced() {
 async fn a_reply_is_never_asked_for_longer_than_its_model_may_be() {
     for (asked, sent) in [(None, 100), (Some(7), 7), (Some(u32::MAX), 100)] {
         let fixture = Fixture::answering([Ok(vec![Text("Yes."), STOP])]);
-        let message =
-            NewMessage { content: "Why?".into(), max_tokens: asked, ..NewMessage::default() };
+        let options = ReplyOptions { max_tokens: asked, ..ReplyOptions::default() };
+        let message = NewMessage { content: "Why?".into(), options, ..NewMessage::default() };
         let begun = fixture.service.send(&ACTOR, CONVERSATION.into(), message, None).await.unwrap();
         read(begun.events).await;
         assert_eq!(fixture.model.asked.lock().unwrap()[0].max_tokens, Some(sent));

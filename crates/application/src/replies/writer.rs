@@ -5,11 +5,7 @@ use std::{convert::Infallible, future::pending, pin::pin};
 use async_trait::async_trait;
 use tokio::time::sleep;
 
-use super::{
-    Shared,
-    draft::Draft,
-    runner::{CHECKPOINT, Job},
-};
+use super::{Shared, draft::Draft, runner::Job, writing::CHECKPOINT};
 use crate::{asking::Asker, models::Model, ports::ChatRequest};
 
 /// Asks for a reply, and has what was told of it stored meanwhile.

@@ -13,6 +13,7 @@ mod log;
 mod model;
 mod pace;
 mod replica;
+mod tree;
 mod world;
 
 use std::{
@@ -26,11 +27,11 @@ use bytes::Bytes;
 use repartee_application::{
     Actor, AppError, Credential, ErrorKind, IdempotencyKey, Origin,
     ports::{EventKind, LoggedEvent},
-    replies::NewMessage,
+    replies::{Begun, NewMessage, ReplyOptions},
 };
 use repartee_domain::{
-    ConversationId, GenerationId, LoginSessionId, UserId, accounts::Role,
-    conversations::ConversationChanges,
+    ConversationId, GenerationId, LoginSessionId, MessageId, UserId, accounts::Role,
+    conversations::ConversationChanges, replies::Generation,
 };
 use tokio::{task::JoinSet, time::sleep};
 use uuid::Uuid;
@@ -159,8 +160,10 @@ impl Simulation {
     }
 
     fn step(&mut self) {
-        match self.random.below(13) {
+        match self.random.below(16) {
             0..=3 => self.send(),
+            13 | 14 => self.regenerate(),
+            15 => self.edit(),
             4 | 5 => self.cancel(),
             6 => self.join(),
             7 => self.crash(),
@@ -196,19 +199,42 @@ impl Simulation {
             let message = NewMessage { content, ..NewMessage::default() };
             let replica = replicas.any(&mut random);
             let begun = replica.replies.send(&actor, conversation.into(), message, named).await;
-            let begun = match begun {
-                Ok(begun) => begun,
-                Err(error) => return check_refusal(&error),
-            };
-            let generation = begun.generation.id;
-            if let Some(key) = key {
+            if let (Ok(begun), Some(key)) = (&begun, key) {
+                let generation = begun.generation.id;
                 let first = *keys.lock().unwrap().entry((conversation, key)).or_insert(generation);
                 assert_eq!(first, generation, "one key, one reply");
             }
-            let mine = Seen::default();
-            seen.lock().unwrap().push((generation, mine.clone()));
-            let events = Some(begun.events);
-            read_reply(actor, generation, events, replicas, random, mine).await;
+            read_begun(begun, actor, replicas, random, seen).await;
+        });
+    }
+
+    /// Has a question answered anew, by its own id or a reply's.
+    fn regenerate(&mut self) {
+        let Some((turn, actor)) = self.any_turn() else { return };
+        let message = [turn.user_message, turn.message][usize::from(self.random.below(2) == 0)];
+        let (replicas, mut random) = (self.replicas.clone(), self.random.fork());
+        let seen = self.seen.clone();
+        self.clients.spawn(async move {
+            let (conversation, options) = (turn.conversation.into(), ReplyOptions::default());
+            let replies = replicas.any(&mut random).replies;
+            let begun =
+                replies.regenerate(&actor, conversation, message.into(), options, None).await;
+            read_begun(begun, actor, replicas, random, seen).await;
+        });
+    }
+
+    fn edit(&mut self) {
+        let Some((turn, actor)) = self.any_turn() else { return };
+        let (replicas, mut random) = (self.replicas.clone(), self.random.fork());
+        let seen = self.seen.clone();
+        self.clients.spawn(async move {
+            let question = turn.user_message;
+            let content = format!("{EDITED}{question} {}", random.fork().0);
+            let (conversation, options) = (turn.conversation.into(), ReplyOptions::default());
+            let replies = replicas.any(&mut random).replies;
+            let begun =
+                replies.edit(&actor, conversation, question.into(), content, options, None).await;
+            read_begun(begun, actor, replicas, random, seen).await;
         });
     }
 
@@ -233,11 +259,17 @@ impl Simulation {
         Some((*id, as_user(found.owner)))
     }
 
-    fn any_generation(&mut self) -> Option<(GenerationId, Actor)> {
+    fn any_turn(&mut self) -> Option<(Generation, Actor)> {
         let state = self.world.state();
         let at = self.random.below(state.generations.len() as u64);
-        let (id, stored) = state.generations.iter().nth(usize::try_from(at).unwrap())?;
-        Some((*id, as_user(stored.turn.generation.owner)))
+        let stored = state.generations.values().nth(usize::try_from(at).unwrap())?;
+        let generation = stored.turn.generation.clone();
+        let actor = as_user(generation.owner);
+        Some((generation, actor))
+    }
+
+    fn any_generation(&mut self) -> Option<(GenerationId, Actor)> {
+        self.any_turn().map(|(generation, actor)| (generation.id, actor))
     }
 
     fn cancel(&mut self) {
@@ -347,6 +379,32 @@ impl Simulation {
     }
 }
 
+/// Reads a reply to its end, where there is one.
+async fn read_begun(
+    begun: Result<Begun, AppError>,
+    actor: Actor,
+    replicas: Replicas,
+    random: Random,
+    seen: Arc<Mutex<Vec<(GenerationId, Seen)>>>,
+) {
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(error) => return check_refusal(&error),
+    };
+    let generation = begun.generation.id;
+    let mine = Seen::default();
+    seen.lock().unwrap().push((generation, mine.clone()));
+    read_reply(actor, generation, Some(begun.events), replicas, random, mine).await;
+}
+
+/// How an edited question begins; then comes the id of what it was.
+const EDITED: &str = "Rather than ";
+
+/// Which question this one is an edited form of.
+pub(crate) fn edited(content: &str) -> Option<MessageId> {
+    content.strip_prefix(EDITED)?.split(' ').next()?.parse().ok()
+}
+
 /// Whether a device knows everything, and waits for nothing.
 fn is_told(state: &State, user: u64, feed: &Mutex<Told>) -> bool {
     let told = feed.lock().unwrap();
@@ -357,8 +415,14 @@ fn is_told(state: &State, user: u64, feed: &Mutex<Told>) -> bool {
 fn check_refusal(error: &AppError) {
     let (kind, code) = error.classify();
     let is_expected = matches!(kind, ErrorKind::Unavailable | ErrorKind::TooManyRequests)
-        || ["reply_in_progress", "stale_write", "conversation_not_found", "generation_not_found"]
-            .contains(&code);
+        || [
+            "reply_in_progress",
+            "stale_write",
+            "conversation_not_found",
+            "generation_not_found",
+            "message_not_found",
+        ]
+        .contains(&code);
     // The task of a process that died.
     assert!(is_expected || code == "internal", "{error}");
 }

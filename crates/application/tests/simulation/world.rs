@@ -12,16 +12,17 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use repartee_application::{
     Order, Page, PageRequest,
     ports::{
-        Change, ChangeKind, Changes, Checkpoint, Clock, ConversationFilter, ConversationKey,
-        ConversationReference, ConversationRepository, ConversationStats, Done, FeedLog,
-        FinishedTurn, History, IdGenerator, IdempotencyKeys, LeaseOwner, LoggedEvent,
-        MessageReference, MessageRepository, NewKey, NewTurn, Orphan, PastMessage, PortError,
-        StoredChange, StoredGeneration, TurnBegun, TurnRepository, UsedKey, Watched,
+        Branch, Change, ChangeKind, Changes, Checkpoint, Clock, ConversationFilter,
+        ConversationKey, ConversationReference, ConversationRepository, ConversationStats, Done,
+        FeedLog, FinishedTurn, History, HistoryFrom, IdGenerator, IdempotencyKeys, LeaseOwner,
+        LoggedEvent, MessageReference, MessageRepository, NewKey, NewTurn, Orphan, PastMessage,
+        Place, PortError, Question, StoredChange, StoredGeneration, TurnBegun, TurnRepository,
+        UsedKey, Watched,
     },
 };
 use repartee_domain::{
-    ConversationId, GenerationId, MessageId, UserId,
-    conversations::{Conversation, Subject},
+    ConversationId, GenerationId, MessageId, Reference, UserId,
+    conversations::{Branching, Conversation, Subject},
     messages::{Feedback, Message},
     replies::{Generation, GenerationState, Turn},
 };
@@ -32,7 +33,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{client::Told, pace::Pace};
+use super::{client::Told, pace::Pace, tree::Tree};
 
 pub(crate) const START: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_000_000_000);
 
@@ -187,27 +188,66 @@ impl State {
         }
     }
 
-    /// Oldest first.
-    fn said_in(&self, conversation: ConversationId) -> impl Iterator<Item = &Message> {
-        let turns = self.generations.values().map(|stored| {
-            let reply = stored.end.as_ref().map_or(&stored.turn.reply, |end| &end.ended.reply);
-            [&stored.turn.question, reply]
-        });
-        turns.flatten().filter(move |message| message.conversation == conversation)
-    }
-
     /// A model is shown what was said before its question, to the last word.
     pub(crate) fn check_prompt(&mut self, shown: &[Turn]) {
         let question = shown.last().unwrap();
-        let asked = self.generations.values().map(|stored| &stored.turn.question);
         // Otherwise it was deleted meanwhile.
-        let mut asked = asked.filter(|asked| asked.content == question.content);
-        let Some(asked) = asked.next() else { return };
-        let (id, conversation) = (asked.id, asked.conversation);
-        let said = self.said_in(conversation).filter(|m| m.id <= id && !m.content.is_empty());
-        if !said.map(|m| &m.content).eq(shown.iter().skip(1).map(|turn| &turn.content)) {
-            self.wrong.push(format!("{id}: its prompt lacks something: {shown:?}"));
+        let mut asked = self.messages.values().filter(|asked| asked.content == question.content);
+        let Some((id, conversation)) = asked.next().map(|asked| (asked.id, asked.conversation))
+        else {
+            return;
+        };
+        let tree = self.tree(conversation);
+        let said = tree.past(HistoryFrom::At(id)).into_iter().rev();
+        let said = said.filter(|m| !m.content.is_empty()).map(|m| &m.content);
+        if !said.eq(shown.iter().skip(1).map(|turn| &turn.content)) {
+            self.wrong.push(format!("{id}: its prompt is another: {shown:?}"));
         }
+    }
+
+    /// What was said in a conversation.
+    fn tree(&self, conversation: ConversationId) -> Tree<'_> {
+        let replies = self
+            .generations
+            .values()
+            .map(|stored| stored.end.as_ref().map_or(&stored.turn.reply, |end| &end.ended.reply));
+        let said = self.messages.values().chain(replies);
+        let said = said.filter(|message| message.conversation == conversation);
+        let known = self.conversations.get(&conversation);
+        Tree {
+            said: said.map(|message| (message.id, message)).collect(),
+            is_branched: known.is_some_and(|known| known.is_branched),
+        }
+    }
+
+    /// Any message of a conversation.
+    pub(crate) fn message(&self, conversation: ConversationId, id: MessageId) -> Option<Message> {
+        self.tree(conversation).said.get(&id).map(|message| Message::clone(message))
+    }
+
+    /// Stores a question where its conversation is as it is thought to be: what was said there is
+    /// made a tree where this is its first branch.
+    fn branch(&mut self, turn: &NewTurn) {
+        let conversation = turn.generation.conversation;
+        if turn.branching == Branching::First {
+            for (id, parent) in self.tree(conversation).threads() {
+                self.messages.get_mut(&id).unwrap().parent = parent;
+            }
+        }
+        if turn.branching != Branching::Linear {
+            self.conversations.get_mut(&conversation).unwrap().is_branched = true;
+        }
+        let Question::New(question) = &turn.question else { return };
+        let tree = self.tree(conversation);
+        let end = tree.past(HistoryFrom::End).first().map(|last| last.id);
+        let expected = match (tree.is_branched, super::edited(&question.content)) {
+            (false, _) => None,
+            (true, None) => end,
+            (true, Some(edited)) => tree.said.get(&edited).and_then(|edited| edited.parent),
+        };
+        let is_right = question.parent == expected;
+        self.expect(is_right, "a question in the wrong place of", turn.generation.id);
+        self.messages.insert(question.id, question.clone());
     }
 
     fn running(&self) -> impl Iterator<Item = &Stored> {
@@ -284,24 +324,24 @@ impl State {
         let mut unseen =
             self.feed.get(&owner).into_iter().flatten().skip(usize::try_from(turn.seen).unwrap());
         let said = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded];
-        if unseen.any(|r| r.conversation == conversation && said.contains(&r.kind)) {
+        let is_branched = self.conversations[&conversation].is_branched;
+        if unseen.any(|r| r.conversation == conversation && said.contains(&r.kind))
+            || is_branched != (turn.branching == Branching::Branched)
+        {
             return TurnBegun::Outdated;
         }
         if let Some(key) = key {
             let fingerprint = turn.key.as_ref().unwrap().fingerprint;
             self.keys.insert(key, UsedKey { fingerprint, done: Done::Turn(id) });
         }
-        self.messages.insert(user_message, turn.question.clone());
-        let last = Some(turn.question.created_at);
+        self.branch(&turn);
+        let last = Some(turn.generation.created_at);
         self.conversations.get_mut(&conversation).unwrap().last_message_at = last;
         let row = |kind, message, generation| Row { conversation, kind, message, generation };
-        self.tell(
-            owner,
-            [
-                row(ChangeKind::MessageCreated, Some(user_message), None),
-                row(ChangeKind::GenerationStarted, None, Some(id)),
-            ],
-        );
+        let is_new = matches!(turn.question, Question::New(_));
+        let asked = is_new.then(|| row(ChangeKind::MessageCreated, Some(user_message), None));
+        let started = row(ChangeKind::GenerationStarted, None, Some(id));
+        self.tell(owner, asked.into_iter().chain([started]));
         let stored = Stored {
             lease_owner: turn.lease_owner,
             lease_until: turn.lease_until,
@@ -513,17 +553,14 @@ impl TurnRepository for World {
         &self,
         owner: UserId,
         conversation: ConversationId,
-        before: Option<MessageId>,
+        from: HistoryFrom,
         limit: u32,
     ) -> Result<History, PortError> {
         let state = self.read().await?;
-        let said = state.said_in(conversation).filter(|m| before.is_none_or(|b| m.id < b));
-        let mut messages: Vec<_> = said
-            .map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() })
-            .collect();
-        messages.reverse();
-        messages.truncate(limit as usize);
-        Ok(History { messages, seen: state.newest(owner) })
+        let past = state.tree(conversation).past(from).into_iter().take(limit as usize);
+        let messages =
+            past.map(|m| PastMessage { id: m.id, role: m.role, content: m.content.clone() });
+        Ok(History { messages: messages.collect(), seen: state.newest(owner) })
     }
 }
 
@@ -645,6 +682,7 @@ impl MessageRepository for World {
         &self,
         _: UserId,
         _: ConversationReference,
+        _: Branch,
         _: Order,
         _: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError> {
@@ -655,6 +693,7 @@ impl MessageRepository for World {
         &self,
         _: UserId,
         _: Message,
+        _: Place,
         _: Option<NewKey>,
     ) -> Result<Option<UsedKey>, PortError> {
         unreachable!("every message is answered")
@@ -667,10 +706,13 @@ impl MessageRepository for World {
     async fn find_in(
         &self,
         _: UserId,
-        _: ConversationReference,
-        _: MessageReference,
+        conversation: ConversationReference,
+        message: MessageReference,
     ) -> Result<Option<Message>, PortError> {
-        unreachable!("nobody asks")
+        let (Reference::Id(conversation), Reference::Id(id)) = (conversation, message) else {
+            unreachable!("nobody uses codes")
+        };
+        Ok(self.read().await?.message(conversation, id))
     }
 
     async fn rate(&self, _: UserId, _: MessageId, _: Option<Feedback>) -> Result<bool, PortError> {

@@ -1,6 +1,9 @@
 //! Statements that belong together: each writes the rows that it should, or none of them counts.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, Statement, Value,
+    sea_query::{Expr, SimpleExpr},
+};
 
 use super::Transaction;
 
@@ -93,6 +96,16 @@ pub(super) fn statement(
         return Statement::from_sql_and_values(backend, sql, values);
     }
     Statement::from_sql_and_values(backend, numbered(sql, 1), values)
+}
+
+/// As [`statement`], part of another one.
+pub(super) fn condition(
+    backend: DbBackend,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> SimpleExpr {
+    let sql = if backend == DbBackend::Sqlite { sql.to_owned() } else { numbered(sql, 1) };
+    Expr::cust_with_values(sql, values)
 }
 
 /// As PostgreSQL wants it.

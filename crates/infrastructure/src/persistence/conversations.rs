@@ -251,6 +251,7 @@ impl From<Conversation> for Model {
             project_id: shape.project.map(ProjectId::get),
             last_message_at: conversation.last_message_at,
             last_activity_at,
+            is_branched: conversation.is_branched,
             ended_at: match conversation.status {
                 ConversationStatus::Ended { at } => Some(at),
                 ConversationStatus::Active | ConversationStatus::Archived => None,
@@ -290,6 +291,7 @@ impl TryFrom<Model> for Conversation {
             },
             status,
             last_message_at: row.last_message_at,
+            is_branched: row.is_branched,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: version(row.version)?,

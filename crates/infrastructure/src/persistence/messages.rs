@@ -1,39 +1,42 @@
 //! Messages in the database.
 
+mod branches;
 mod feedback;
 mod stats;
+mod store;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use repartee_application::{
     Order, Page, PageRequest,
     ports::{
-        ConversationReference, ConversationStats, Done, MessageReference, MessageRepository,
-        NewKey, PortError, UsedKey, Watched,
+        Branch, ConversationReference, ConversationStats, MessageReference, MessageRepository,
+        NewKey, Place, PortError, UsedKey,
     },
 };
 use repartee_domain::{
     ConversationId, GenerationId, MessageId, Reference, UserId,
-    conversations::ConversationStatusName,
     messages::{Feedback, Message, Writing},
     replies::{Cost, Usage},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, RelationTrait, Select, SelectTwo, UpdateMany, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Select, SelectTwo,
 };
 
+use self::branches::{Start, in_branch};
+pub(super) use self::{
+    branches::{in_past, is_linear, threaded},
+    store::{is_branched_while_open, last_message, nothing, said_since},
+};
 use super::{
-    Database, Transaction,
+    Database,
     conversations::referred_to_by,
     entity::{
         conversation,
         message::{Column, Entity, Model, Relation},
         message_feedback,
     },
-    error::{database, is_dangling},
-    feeds::{Told, telling},
-    idempotency,
+    error::database,
     stored::{corrupt, number, parsed, version},
 };
 
@@ -53,30 +56,48 @@ impl MessageRepository for SeaMessageRepository {
         &self,
         owner: UserId,
         conversation: ConversationReference,
+        branch: Branch,
         order: Order,
         page: PageRequest<MessageId>,
     ) -> Result<Option<Page<Message, MessageId>>, PortError> {
         let mut rows = with_feedback(owner)
             .filter(referred_to_by(conversation))
             .limit(u64::from(page.limit) + 1);
-        let after = page.after.map(MessageId::as_uuid);
         rows = match order {
             Order::Ascending => rows.order_by_asc(Column::Id),
             Order::Descending => rows.order_by_desc(Column::Id),
         };
-        if let Some(after) = after {
+        if let Some(after) = page.after.map(MessageId::as_uuid) {
             rows = rows.filter(match order {
                 Order::Ascending => Column::Id.gt(after),
                 Order::Descending => Column::Id.lt(after),
             });
         }
-        let messages = rows
-            .all(self.db.reader())
-            .await
-            .map_err(database)?
-            .into_iter()
-            .map(rated)
-            .collect::<Result<Vec<_>, _>>()?;
+        let start = match branch {
+            Branch::All => None,
+            Branch::Newest => Some(Start::Newest(conversation)),
+            Branch::Through(message) => Some(Start::At(message)),
+        };
+        let reader = self.db.reader();
+        let found = match start {
+            None => rows.all(reader).await.map_err(database)?,
+            Some(start) => {
+                let backend = reader.get_database_backend();
+                let linear = rows.clone().filter(is_linear(backend, conversation));
+                let found = linear.all(reader).await.map_err(database)?;
+                if found.is_empty() {
+                    let most = match (order, page.after) {
+                        (Order::Descending, None) => i64::from(page.limit) + 1,
+                        _ => i64::MAX,
+                    };
+                    let of_branch = in_branch(backend, &start, most);
+                    rows.filter(of_branch).all(reader).await.map_err(database)?
+                } else {
+                    found
+                }
+            }
+        };
+        let messages = found.into_iter().map(rated).collect::<Result<Vec<_>, _>>()?;
         if messages.is_empty() && self.status(owner, conversation).await?.is_none() {
             return Ok(None);
         }
@@ -87,33 +108,10 @@ impl MessageRepository for SeaMessageRepository {
         &self,
         owner: UserId,
         message: Message,
+        place: Place,
         key: Option<NewKey>,
     ) -> Result<Option<UsedKey>, PortError> {
-        loop {
-            let (this, its_key) = (message.clone(), key.clone());
-            let stored = self.db.write_telling(owner, Watched::Changes, move |tx| {
-                Box::pin(async move { store(tx, owner, this, its_key).await })
-            });
-            let error = match stored.await {
-                Ok(()) => return Ok(None),
-                Err(error @ (PortError::Stale | PortError::Corrupt(_))) => error,
-                Err(error) => return Err(error),
-            };
-            if let Some(NewKey { route, key, .. }) = &key
-                && let Some(used) =
-                    idempotency::used(&self.db, owner, route, key, message.created_at).await?
-            {
-                return Ok(Some(used));
-            }
-            let status = self.status(owner, Reference::Id(message.conversation)).await?;
-            if status.as_deref() != Some(ConversationStatusName::Active.as_str()) {
-                return Err(PortError::Stale);
-            }
-            if let PortError::Corrupt(_) = error {
-                return Err(error);
-            }
-            // What was in the way a moment ago is over.
-        }
+        store::store(&self.db, owner, message, place, key).await
     }
 
     async fn find(&self, owner: UserId, message: MessageId) -> Result<Option<Message>, PortError> {
@@ -202,46 +200,6 @@ fn rated(
 ) -> Result<Message, PortError> {
     let feedback = feedback.map(Feedback::try_from).transpose()?;
     Ok(Message { feedback, ..message.try_into()? })
-}
-
-/// All or nothing. [`PortError::Stale`] where something was in the way, and
-/// [`PortError::Corrupt`] where something is missing that the message points at.
-async fn store(
-    tx: &Transaction,
-    owner: UserId,
-    message: Message,
-    key: Option<NewKey>,
-) -> Result<(), PortError> {
-    let (id, conversation, now) = (message.id, message.conversation, message.created_at);
-    let mut batch = telling(tx, owner, now, &[Told::message(conversation, id)]);
-    let backend = batch.backend();
-    let insert = Entity::insert(Model::from(message).into_active_model());
-    batch = batch
-        .and(1, last_message(owner, conversation, now).build(backend))
-        .and(1, insert.build(backend));
-    if let Some(key) = key {
-        batch = batch.and(1, idempotency::insertion(backend, owner, &key, Done::Message(id), now));
-    }
-    match batch.run(tx).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(PortError::Stale),
-        Err(error) if is_dangling(&error) => Err(corrupt(error)),
-        Err(error) => Err(database(error)),
-    }
-}
-
-/// Moves a conversation's last activity, in place, where it takes messages.
-pub(super) fn last_message(
-    owner: UserId,
-    conversation: ConversationId,
-    at: DateTime<Utc>,
-) -> UpdateMany<conversation::Entity> {
-    conversation::Entity::update_many()
-        .col_expr(conversation::Column::LastMessageAt, Expr::value(at))
-        .col_expr(conversation::Column::LastActivityAt, Expr::value(at))
-        .filter(conversation::Column::Id.eq(conversation.as_uuid()))
-        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
-        .filter(conversation::Column::Status.eq(ConversationStatusName::Active.as_str()))
 }
 
 impl From<Message> for Model {

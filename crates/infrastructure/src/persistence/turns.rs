@@ -6,22 +6,22 @@ mod cancel;
 mod checkpoints;
 mod encoding;
 mod finish;
+mod history;
 mod leases;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use repartee_application::ports::{
-    Checkpoint, FinishedTurn, History, LeaseOwner, LoggedEvent, NewTurn, Orphan, PastMessage,
+    Checkpoint, FinishedTurn, History, HistoryFrom, LeaseOwner, LoggedEvent, NewTurn, Orphan,
     PortError, StoredGeneration, TurnBegun, TurnRepository,
 };
 use repartee_domain::{
     ApiKeyId, ConversationId, GenerationId, MessageId, UserId, replies::Generation,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, IdenStatic, Iterable, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationDef, Select, sea_query::Expr,
+    ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::Expr,
 };
-use uuid::Uuid;
 
 pub(super) use self::budget::{
     Subject, charge, forget as forget_budgets, left_of, reserve_of, stored as stored_tokens,
@@ -29,13 +29,8 @@ pub(super) use self::budget::{
 };
 use super::{
     Database,
-    entity::{
-        conversation, feed,
-        generation::{Column, Entity, Model},
-        message,
-    },
+    entity::generation::{Column, Entity, Model},
     error::database,
-    messages,
     stored::{number, parsed},
 };
 
@@ -152,36 +147,11 @@ impl TurnRepository for SeaTurnRepository {
         &self,
         owner: UserId,
         conversation: ConversationId,
-        before: Option<MessageId>,
+        from: HistoryFrom,
         limit: u32,
     ) -> Result<History, PortError> {
-        // One statement, so that what is seen is what its number says.
-        let mut rows = messages::owned_by(owner)
-            .join(JoinType::LeftJoin, feed_of_conversation())
-            .select_only()
-            .columns([message::Column::Id, message::Column::Role, message::Column::Content])
-            .column(feed::Column::LastSeq)
-            .filter(message::Column::ConversationId.eq(conversation.as_uuid()))
-            .order_by_desc(message::Column::Id)
-            .limit(u64::from(limit));
-        if let Some(before) = before {
-            rows = rows.filter(message::Column::Id.lt(before.as_uuid()));
-        }
-        let rows: Vec<(Uuid, String, String, Option<i64>)> =
-            rows.into_tuple().all(self.db.reader()).await.map_err(database)?;
-        let seen = rows.first().and_then(|(.., seen)| *seen).unwrap_or(0);
-        let messages = rows.into_iter().map(|(id, role, content, _)| {
-            Ok(PastMessage { id: MessageId::from_uuid(id), role: parsed(&role)?, content })
-        });
-        Ok(History { messages: messages.collect::<Result<_, PortError>>()?, seen: number(seen)? })
+        history::history(&self.db, owner, conversation, from, limit).await
     }
-}
-
-fn feed_of_conversation() -> RelationDef {
-    conversation::Entity::belongs_to(feed::Entity)
-        .from(conversation::Column::OwnerId)
-        .to(feed::Column::OwnerId)
-        .into()
 }
 
 /// Every read starts here, so no query can forget whose data it is.

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     databases::{TestDatabase, on_both_databases},
-    fixtures::{at, conversation, conversation_id, finished, generation_id, key, turn, user_id},
+    fixtures::{
+        at, conversation, conversation_id, finished, generation_id, key, moved, turn, user_id,
+    },
 };
 
 on_both_databases!(
@@ -268,10 +270,7 @@ async fn another_reason_is_told_before_the_budget(db: &TestDatabase) {
     begin(db, &keyed(1)).await;
 
     assert!(matches!(begin(db, &keyed(2)).await, TurnBegun::KeyUsed(_)));
-    let mut again = limited(2, of_user(100));
-    again.question.conversation = conversation_id(1);
-    again.reply.conversation = conversation_id(1);
-    again.generation.conversation = conversation_id(1);
+    let again = moved(limited(2, of_user(100)), 1);
     assert!(matches!(begin(db, &again).await, TurnBegun::ReplyInProgress(_)));
     let capped = NewTurn { most_running: 1, ..limited(2, of_user(100)) };
     assert_eq!(begin(db, &capped).await, TurnBegun::TooManyRunning);

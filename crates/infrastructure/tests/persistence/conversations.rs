@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use repartee_application::{
     PageRequest,
     ports::{
-        ConversationFilter, ConversationKey, ConversationRepository, MessageRepository, PortError,
-        TurnRepository,
+        ConversationFilter, ConversationKey, ConversationRepository, MessageRepository, Place,
+        PortError, TurnRepository,
     },
 };
 use repartee_domain::{
@@ -84,7 +84,7 @@ async fn the_newest_activity_comes_first(db: &TestDatabase) {
     for n in 1..=3 {
         db.conversations().insert(conversation(n, 1), None).await.unwrap();
     }
-    db.messages().store(user_id(1), said(1, 2, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(1, 2, "Hello"), Place::LINEAR, None).await.unwrap();
 
     let titles = titles(db, ConversationFilter::default()).await;
 
@@ -205,7 +205,7 @@ async fn deleting_takes_everything_with_it(db: &TestDatabase) {
     let turn = db.with_turn(1).await;
     db.turns().checkpoint(vec![deltas(1, 1, 3)]).await.unwrap();
     db.with_conversation(2).await;
-    db.messages().store(user_id(2), said(9, 2, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(2), said(9, 2, "Hello"), Place::LINEAR, None).await.unwrap();
 
     assert!(db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap());
 

@@ -3,7 +3,7 @@
 use futures::{future::join_all, join};
 use repartee_application::ports::{
     Change, ChangeKind, Changes, ConversationRepository, EventKind, FeedLog, LoggedEvent,
-    LoginSessionRepository, MessageRepository, PortError, TurnBegun, TurnRepository,
+    LoginSessionRepository, MessageRepository, Place, PortError, TurnBegun, TurnRepository,
 };
 use repartee_domain::conversations::{Conversation, ConversationStatus};
 
@@ -57,7 +57,7 @@ async fn every_change_is_told_in_its_order(db: &TestDatabase) {
     }
     let turn = turn(1, 1);
     assert_eq!(db.turns().begin_turn(turn.clone()).await.unwrap(), TurnBegun::Begun);
-    db.messages().store(user_id(1), said(9, 2, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(9, 2, "Hello"), Place::LINEAR, None).await.unwrap();
     db.turns().finish_turn(finished(&turn, 2, None)).await.unwrap();
     let archived = Conversation { status: ConversationStatus::Archived, ..conversation(2, 1) };
     db.conversations().save(archived, ChangeKind::ConversationArchived).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_change_is_told_as_what_it_points_at_is_now(db: &TestDatabase) {
         latest.subject.title = Some(title.into());
         latest = db.conversations().save(latest, UPDATED).await.unwrap();
     }
-    db.messages().store(user_id(1), said(1, 1, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(1, 1, "Hello"), Place::LINEAR, None).await.unwrap();
     latest.last_message_at = Some(at(1));
 
     let changes = after(db, 0, 100).await.unwrap().changes;
@@ -132,7 +132,7 @@ async fn a_reply_that_ended_comes_with_its_last_event(db: &TestDatabase) {
 async fn what_is_gone_is_left_out(db: &TestDatabase) {
     let turn = db.with_turn(1).await;
     db.turns().finish_turn(finished(&turn, 2, None)).await.unwrap();
-    db.messages().store(user_id(1), said(9, 1, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(9, 1, "Hello"), Place::LINEAR, None).await.unwrap();
     db.conversations()
         .save(Conversation { last_message_at: None, ..conversation(1, 1) }, UPDATED)
         .await
@@ -159,7 +159,9 @@ async fn what_was_not_changed_is_not_told(db: &TestDatabase) {
     assert!(matches!(db.conversations().save(stale, UPDATED).await, Err(PortError::Stale)));
     assert!(!db.conversations().delete(user_id(1), conversation_id(9), NOW).await.unwrap());
     assert!(db.turns().finish_turn(finished(&turn, 2, None)).await.is_err());
-    assert!(db.messages().store(user_id(1), said(8, 9, "Hello"), None).await.is_err());
+    assert!(
+        db.messages().store(user_id(1), said(8, 9, "Hello"), Place::LINEAR, None).await.is_err()
+    );
     let nowhere = db.turns().begin_turn(crate::fixtures::turn(2, 9)).await.unwrap();
     assert_eq!(nowhere, TurnBegun::ConversationClosed);
     db.sessions().end(session_id(1), NOW, entry()).await.unwrap();
@@ -196,7 +198,7 @@ async fn one_conversation_is_read_alone(db: &TestDatabase) {
     }
     for n in 1..=6 {
         let message = said(n, 1 + n % 2, "Hello");
-        db.messages().store(user_id(1), message, None).await.unwrap();
+        db.messages().store(user_id(1), message, Place::LINEAR, None).await.unwrap();
     }
     let of = async |conversation, after, limit| {
         let conversation = Some(conversation_id(conversation));
@@ -318,7 +320,10 @@ async fn what_cannot_be_read_yet_is_left_out(db: &TestDatabase) {
     db.turns().finish_turn(finished(&turn, 2, None)).await.unwrap();
     for n in 2..=3 {
         db.conversations().insert(conversation(n, 1), None).await.unwrap();
-        db.messages().store(user_id(1), said(100 + n, n, "Hello"), None).await.unwrap();
+        db.messages()
+            .store(user_id(1), said(100 + n, n, "Hello"), Place::LINEAR, None)
+            .await
+            .unwrap();
     }
     db.execute("UPDATE conversations SET status = 'shared' WHERE title = 'Conversation 2'").await;
     db.execute("UPDATE messages SET role = 'editor' WHERE content = 'Why?'").await;
@@ -355,7 +360,7 @@ async fn a_page_of_long_texts_is_a_short_one(db: &TestDatabase) {
     for n in 11..=14 {
         let mut message = said(n, 1, "Hello");
         message.content = "é".repeat(100_000);
-        db.messages().store(user_id(1), message, None).await.unwrap();
+        db.messages().store(user_id(1), message, Place::LINEAR, None).await.unwrap();
     }
 
     // Half a MiB at most: what was begun counts for nothing, what ended with all that it says.
@@ -367,7 +372,7 @@ async fn a_text_that_is_longer_than_a_page_is_told_alone(db: &TestDatabase) {
     for n in 1..=2 {
         let mut message = said(n, 1, "Hello");
         message.content = "x".repeat(1_000_000);
-        db.messages().store(user_id(1), message, None).await.unwrap();
+        db.messages().store(user_id(1), message, Place::LINEAR, None).await.unwrap();
     }
 
     assert_eq!(pages(db).await, [vec![1], vec![2], vec![3]]);

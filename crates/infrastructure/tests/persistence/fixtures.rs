@@ -6,14 +6,14 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use repartee_application::ports::{
     ChangeKind, Checkpoint, ConversationRepository, EventKind, FinishedTurn, LeaseOwner,
-    LoggedEvent, NewKey, NewTurn, PasswordHash, SecretHash, TurnBegun, TurnBudget, TurnRepository,
-    UserRepository,
+    LoggedEvent, NewKey, NewTurn, PasswordHash, Question, SecretHash, TurnBegun, TurnBudget,
+    TurnRepository, UserRepository,
 };
 use repartee_domain::{
     ConversationId, GenerationId, LoginSessionId, MessageId, RefreshTokenId, Text, UserId, Version,
     accounts::{Email, LoginSession, Profile, RefreshTokenHash, Role, User, Username},
     audit::{Action, AuditActor, AuditEntry},
-    conversations::{Conversation, Shape, Subject},
+    conversations::{Branching, Conversation, Shape, Subject},
     messages::{Message, MessageRole},
     replies::{FinishReason, Generation, Outcome, Price, Usage, Written},
 };
@@ -166,7 +166,7 @@ pub(crate) fn turn(n: u32, conversation: u32) -> NewTurn {
         created_at: now,
     };
     NewTurn {
-        question,
+        question: Question::New(question),
         reply,
         generation,
         lease_owner: HERE,
@@ -175,7 +175,20 @@ pub(crate) fn turn(n: u32, conversation: u32) -> NewTurn {
         most_running: 100,
         budget: TurnBudget::default(),
         expires_at: None,
+        branching: Branching::Linear,
         seen: SEEN_ALL,
+    }
+}
+
+/// The same turn, in another conversation.
+pub(crate) fn moved(turn: NewTurn, conversation: u32) -> NewTurn {
+    let conversation = conversation_id(conversation);
+    let question = Message { conversation, ..turn.question.into_message() };
+    NewTurn {
+        question: Question::New(question),
+        reply: Message { conversation, ..turn.reply },
+        generation: Generation { conversation, ..turn.generation },
+        ..turn
     }
 }
 
@@ -206,7 +219,7 @@ pub(crate) fn finished(turn: &NewTurn, last_seq: u64, unsaved: Option<Checkpoint
         model: "fallback".into(),
         usage: Usage { prompt_tokens: 10, completion_tokens: u32::MAX, estimated: true },
         price: Price { input: 1_000, output: 2_000 },
-        first_token_at: Some(turn.question.created_at + TimeDelta::milliseconds(40)),
+        first_token_at: Some(turn.generation.created_at + TimeDelta::milliseconds(40)),
         attempts: 2,
     };
     let outcome = Outcome::Completed(FinishReason::Stop);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use repartee_application::ports::{
-    ConversationRepository, Done, IdempotencyKeys, MessageRepository, NewKey, NewTurn, PortError,
-    TurnBegun, TurnRepository, UsedKey,
+    ConversationRepository, Done, IdempotencyKeys, MessageRepository, NewKey, NewTurn, Place,
+    PortError, Question, TurnBegun, TurnRepository, UsedKey,
 };
 use repartee_domain::{conversations::Conversation, messages::Message};
 use sea_orm::ConnectionTrait;
@@ -15,7 +15,7 @@ use crate::{
     databases::{TestDatabase, on_both_databases},
     fixtures::{
         NOW, UPDATED, at, conversation, conversation_id, finished, generation_id, key, message_id,
-        said, turn, user_id,
+        moved, said, turn, user_id,
     },
 };
 
@@ -73,18 +73,12 @@ async fn a_used_key_is_told_before_anything_else(db: &TestDatabase) {
     again(2).await;
     db.turns().finish_turn(finished(&first, 2, None)).await.unwrap();
     again(3).await;
-    let archived = Message::clone(&first.question).conversation;
     let mut closed = conversation(1, 1);
-    assert_eq!(closed.id, archived);
     closed.status = repartee_domain::conversations::ConversationStatus::Archived;
     db.conversations().save(closed, UPDATED).await.unwrap();
     again(4).await;
     // Whatever conversation it is sent to, and be it one that is gone.
-    let gone = keyed(5, 1, key("k", at(1_000)));
-    let mut gone = NewTurn { ..gone };
-    gone.generation.conversation = conversation_id(7);
-    gone.question.conversation = conversation_id(7);
-    gone.reply.conversation = conversation_id(7);
+    let gone = moved(keyed(5, 1, key("k", at(1_000))), 7);
     assert_eq!(db.turns().begin_turn(gone).await.unwrap(), TurnBegun::KeyUsed(used(1)));
 }
 
@@ -139,7 +133,7 @@ async fn a_message_with_a_used_key_is_not_stored(db: &TestDatabase) {
     db.with_conversation(1).await;
     let store = async |n| {
         let key = Some(key("k", at(1_000)));
-        db.messages().store(user_id(1), said(n, 1, "Hello"), key).await.unwrap()
+        db.messages().store(user_id(1), said(n, 1, "Hello"), Place::LINEAR, key).await.unwrap()
     };
 
     assert_eq!(store(1).await, None);
@@ -157,7 +151,7 @@ async fn of_many_messages_with_one_key_one_is_stored(db: &TestDatabase) {
 
     let stores = (1..=20).map(|n| {
         let key = Some(key("k", at(1_000)));
-        messages.store(user_id(1), said(n, 1, "Hello"), key)
+        messages.store(user_id(1), said(n, 1, "Hello"), Place::LINEAR, key)
     });
     let stored: Vec<_> = join_all(stores).await.into_iter().map(Result::unwrap).collect();
 
@@ -172,11 +166,7 @@ async fn a_key_of_a_refused_turn_is_not_used(db: &TestDatabase) {
     assert_eq!(begun, TurnBegun::ReplyInProgress(generation_id(1)));
     let capped = NewTurn { most_running: 0, ..keyed(3, 1, key("l", at(1_000))) };
     db.conversations().insert(conversation(3, 1), None).await.unwrap();
-    let mut capped = capped;
-    capped.generation.conversation = conversation_id(3);
-    capped.question.conversation = conversation_id(3);
-    capped.reply.conversation = conversation_id(3);
-    assert_eq!(db.turns().begin_turn(capped).await.unwrap(), TurnBegun::TooManyRunning);
+    assert_eq!(db.turns().begin_turn(moved(capped, 3)).await.unwrap(), TurnBegun::TooManyRunning);
 
     assert_eq!(db.count("idempotency_keys").await, 0);
 }
@@ -185,7 +175,7 @@ async fn a_key_goes_with_what_it_points_at(db: &TestDatabase) {
     db.with_conversation(1).await;
     db.turns().begin_turn(keyed(1, 1, key("k", at(1_000)))).await.unwrap();
     let second = Some(key("l", at(1_000)));
-    db.messages().store(user_id(1), said(9, 1, "Hello"), second).await.unwrap();
+    db.messages().store(user_id(1), said(9, 1, "Hello"), Place::LINEAR, second).await.unwrap();
     assert_eq!(db.count("idempotency_keys").await, 2);
 
     db.conversations().delete(user_id(1), conversation_id(1), NOW).await.unwrap();
@@ -197,7 +187,7 @@ async fn expired_keys_are_forgotten_by_portions(db: &TestDatabase) {
     db.with_conversation(1).await;
     for n in 1..=5 {
         let key = Some(key(&n.to_string(), at(i64::from(n) * 100)));
-        db.messages().store(user_id(1), said(n, 1, "Hello"), key).await.unwrap();
+        db.messages().store(user_id(1), said(n, 1, "Hello"), Place::LINEAR, key).await.unwrap();
     }
 
     assert_eq!(db.keys().forget(at(300), 2).await.unwrap(), 2);
@@ -212,10 +202,12 @@ async fn a_key_of_a_message_that_points_nowhere_is_not_tried_for_ever(db: &TestD
     let mut message = said(1, 1, "Hello");
     message.parent = Some(message_id(99));
 
-    let refused = db.messages().store(user_id(1), message, Some(key("k", at(1_000)))).await;
+    let refused =
+        db.messages().store(user_id(1), message, Place::LINEAR, Some(key("k", at(1_000)))).await;
     assert!(matches!(refused, Err(PortError::Corrupt(_))));
     let mut turn = turn(2, 1);
-    turn.question.parent = Some(message_id(99));
+    let dangling = Message { parent: Some(message_id(99)), ..turn.question.into_message() };
+    turn.question = Question::New(dangling);
     assert!(matches!(db.turns().begin_turn(turn).await, Err(PortError::Corrupt(_))));
 }
 
@@ -228,7 +220,7 @@ async fn forgetting_keys_does_not_wait_for_those_that_are_being_deleted() {
         db.with_conversation(1).await;
         for n in 1..=3 {
             let key = Some(key(&n.to_string(), at(100)));
-            db.messages().store(user_id(1), said(n, 1, "Hello"), key).await.unwrap();
+            db.messages().store(user_id(1), said(n, 1, "Hello"), Place::LINEAR, key).await.unwrap();
         }
         let keys = db.keys();
         let deleting = db.db.write(move |tx| {

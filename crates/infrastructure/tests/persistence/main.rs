@@ -7,6 +7,7 @@
 
 mod api_keys;
 mod audit;
+mod branches;
 mod budgets;
 mod cancels;
 mod caps;

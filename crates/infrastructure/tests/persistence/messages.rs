@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use repartee_application::{
     Order, PageRequest,
     ports::{
-        ConversationRepository, ConversationStats, MessageReference, MessageRepository, PortError,
-        ReplyTimes, TurnRepository,
+        Branch, ConversationRepository, ConversationStats, MessageReference, MessageRepository,
+        Place, PortError, ReplyTimes, TurnRepository,
     },
 };
 use repartee_domain::{
@@ -43,14 +43,14 @@ async fn list(
 ) -> Option<(Vec<Message>, Option<MessageId>)> {
     let reference = Reference::Id(conversation_id(1));
     let page = PageRequest { limit: 2, after };
-    let page = db.messages().list(owner, reference, order, page).await.unwrap()?;
+    let page = db.messages().list(owner, reference, Branch::Newest, order, page).await.unwrap()?;
     Some((page.items, page.next))
 }
 
 async fn three_messages(db: &TestDatabase) {
     db.with_conversation(1).await;
     for n in 1..=3 {
-        db.messages().store(user_id(1), said(n, 1, "Hello"), None).await.unwrap();
+        db.messages().store(user_id(1), said(n, 1, "Hello"), Place::LINEAR, None).await.unwrap();
     }
 }
 
@@ -70,14 +70,18 @@ async fn messages_are_listed_in_both_orders(db: &TestDatabase) {
 
     let by_code = Reference::Code(conversation(1, 1).code);
     let page = PageRequest { limit: 100, after: None };
-    let page = db.messages().list(user_id(1), by_code, Order::Ascending, page).await.unwrap();
+    let page = db
+        .messages()
+        .list(user_id(1), by_code, Branch::Newest, Order::Ascending, page)
+        .await
+        .unwrap();
     assert_eq!(page.unwrap().items.len(), 3);
 }
 
 async fn pages_stay_in_place_while_messages_are_added(db: &TestDatabase) {
     three_messages(db).await;
     let (first, next) = list(db, user_id(1), Order::Descending, None).await.unwrap();
-    db.messages().store(user_id(1), said(4, 1, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(4, 1, "Hello"), Place::LINEAR, None).await.unwrap();
     let (second, last) = list(db, user_id(1), Order::Descending, next).await.unwrap();
 
     let seen: Vec<_> = first.iter().chain(&second).map(|message| message.id).collect();
@@ -115,7 +119,10 @@ async fn a_closed_conversation_takes_no_message(db: &TestDatabase) {
     db.conversations().save(ended, UPDATED).await.unwrap();
 
     for conversation in [1, 2] {
-        let refused = db.messages().store(user_id(1), said(5, conversation, "Hello"), None).await;
+        let refused = db
+            .messages()
+            .store(user_id(1), said(5, conversation, "Hello"), Place::LINEAR, None)
+            .await;
         assert!(matches!(refused, Err(PortError::Stale)));
     }
     assert_eq!(db.count("messages").await, 3);
@@ -124,7 +131,7 @@ async fn a_closed_conversation_takes_no_message(db: &TestDatabase) {
 async fn any_unicode_is_kept_as_written(db: &TestDatabase) {
     db.with_conversation(1).await;
     let written = "  👩‍👩‍👧 שלום\r\n\u{202e}ไทย\u{feff} e\u{301} 中文 \\u0000 \u{10ffff} ";
-    db.messages().store(user_id(1), said(1, 1, written), None).await.unwrap();
+    db.messages().store(user_id(1), said(1, 1, written), Place::LINEAR, None).await.unwrap();
 
     let (messages, _) = list(db, user_id(1), Order::Ascending, None).await.unwrap();
 

@@ -3,7 +3,8 @@
 use repartee_application::{
     Page, PageRequest,
     ports::{
-        ConversationRepository, Hit, MessageRepository, SearchIndex, SearchKey, TurnRepository,
+        ConversationRepository, Hit, MessageRepository, Place, SearchIndex, SearchKey,
+        TurnRepository,
     },
 };
 use repartee_domain::{ConversationId, conversations::Conversation, search::Query};
@@ -56,7 +57,7 @@ fn numbers(hits: &[Hit]) -> Vec<u128> {
 
 async fn say(db: &TestDatabase, n: u32, conversation: u32, text: &str) {
     let message = said(n, conversation, text);
-    db.messages().store(user_id(conversation), message, None).await.unwrap();
+    db.messages().store(user_id(conversation), message, Place::LINEAR, None).await.unwrap();
 }
 
 async fn index(db: &TestDatabase) {
@@ -212,7 +213,7 @@ async fn a_conversation_can_be_searched_alone(db: &TestDatabase) {
     say(db, 1, 1, "tea").await;
     let mut message = said(2, 2, "tea");
     message.conversation = conversation_id(2);
-    db.messages().store(user_id(1), message, None).await.unwrap();
+    db.messages().store(user_id(1), message, Place::LINEAR, None).await.unwrap();
     index(db).await;
 
     assert_eq!(found(db, 1, "tea").await, [2, 1]);
@@ -357,7 +358,7 @@ async fn a_very_long_text_is_indexed(db: &TestDatabase) {
     for (n, text) in (1..).zip(&texts) {
         let mut message = said(n, 1, "x");
         message.content = text.clone();
-        db.messages().store(user_id(1), message, None).await.unwrap();
+        db.messages().store(user_id(1), message, Place::LINEAR, None).await.unwrap();
     }
     index(db).await;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
 use repartee_application::ports::{
-    ConversationRepository, FeedLog, IdempotencyKeys, LoginSessionRepository, MessageRepository,
-    PortError, TurnBegun, TurnRepository,
+    self, ConversationRepository, FeedLog, IdempotencyKeys, LoginSessionRepository,
+    MessageRepository, PortError, TurnBegun, TurnRepository,
 };
 
 use crate::{
@@ -87,7 +87,11 @@ async fn act(db: &TestDatabase, places: &Places, task: u32) {
             _ => {
                 let user = user_id(owner);
                 settled(db.conversations().save(conversation(current, owner), UPDATED).await);
-                settled(db.messages().store(user, said(n, current, "Hello"), None).await);
+                settled(
+                    db.messages()
+                        .store(user, said(n, current, "Hello"), ports::Place::LINEAR, None)
+                        .await,
+                );
                 db.sessions().open(session(n, owner), password("hash"), entry()).await.unwrap();
                 settled(db.sessions().end(session_id(n), NOW, entry()).await);
                 settled(db.sessions().end_all(user, NOW, entry()).await);

@@ -6,8 +6,8 @@ use futures::future::join_all;
 use repartee_application::{
     Order, PageRequest,
     ports::{
-        ConversationRepository, EventKind, History, MessageRepository, NewTurn, PortError,
-        StoredGeneration, TurnBegun, TurnRepository,
+        Branch, ConversationRepository, EventKind, History, HistoryFrom, MessageRepository,
+        NewTurn, Place, PortError, StoredGeneration, TurnBegun, TurnRepository,
     },
 };
 use repartee_domain::{
@@ -44,14 +44,18 @@ on_both_databases!(
 async fn messages(db: &TestDatabase) -> Vec<Message> {
     let page = PageRequest { limit: 100, after: None };
     let reference = conversation_id(1).into();
-    let listed = db.messages().list(user_id(1), reference, Order::Ascending, page).await.unwrap();
+    let listed = db
+        .messages()
+        .list(user_id(1), reference, Branch::Newest, Order::Ascending, page)
+        .await
+        .unwrap();
     listed.unwrap().items
 }
 
 async fn a_turn_begins_with_everything_at_once(db: &TestDatabase) {
     let turn = db.with_turn(1).await;
 
-    assert_eq!(messages(db).await, [turn.question, turn.reply]);
+    assert_eq!(messages(db).await, [turn.question.into_message(), turn.reply]);
     let found = db.conversations().find(user_id(1), conversation_id(1).into()).await.unwrap();
     let moved = Conversation { last_message_at: Some(at(2)), ..conversation(1, 1) };
     assert_eq!(found, Some(moved));
@@ -180,23 +184,24 @@ async fn a_stranger_finds_no_generation(db: &TestDatabase) {
 
 async fn history_is_newest_first(db: &TestDatabase) {
     db.with_conversation(1).await;
-    db.messages().store(user_id(1), said(1, 1, "Hello"), None).await.unwrap();
+    db.messages().store(user_id(1), said(1, 1, "Hello"), Place::LINEAR, None).await.unwrap();
     db.turns().begin_turn(turn(1, 1)).await.unwrap();
-    let ids = async |owner, before: Option<u32>, limit| {
-        let before = before.map(message_id);
+    let ids = async |owner, from, limit| {
         let turns = db.turns();
-        let history = turns.history(user_id(owner), conversation_id(1), before, limit).await;
+        let history = turns.history(user_id(owner), conversation_id(1), from, limit).await;
         history.unwrap().messages.into_iter().map(|message| message.id).collect::<Vec<_>>()
     };
 
-    assert_eq!(ids(1, None, 9).await, [3, 2, 1].map(message_id));
-    assert_eq!(ids(1, Some(3), 9).await, [2, 1].map(message_id));
-    assert_eq!(ids(1, None, 1).await, [3].map(message_id));
-    assert!(ids(2, None, 9).await.is_empty());
+    let (at, before) = (HistoryFrom::At(message_id(2)), HistoryFrom::Before(message_id(3)));
+    assert_eq!(ids(1, HistoryFrom::End, 9).await, [3, 2, 1].map(message_id));
+    assert_eq!(ids(1, at, 9).await, [2, 1].map(message_id));
+    assert_eq!(ids(1, before, 9).await, [2, 1].map(message_id));
+    assert_eq!(ids(1, HistoryFrom::End, 1).await, [3].map(message_id));
+    assert!(ids(2, HistoryFrom::End, 9).await.is_empty());
 }
 
 async fn seen(db: &TestDatabase, conversation: ConversationId) -> History {
-    db.turns().history(user_id(1), conversation, None, 9).await.unwrap()
+    db.turns().history(user_id(1), conversation, HistoryFrom::End, 9).await.unwrap()
 }
 
 async fn a_turn_that_has_not_seen_everything_does_not_begin(db: &TestDatabase) {
@@ -219,13 +224,13 @@ async fn a_turn_that_has_not_seen_everything_does_not_begin(db: &TestDatabase) {
     assert_eq!(begin(2, 0).await, TurnBegun::Outdated);
     assert_eq!(begin(2, while_written).await, TurnBegun::Outdated, "the reply was empty then");
     let whole = seen(db, conversation).await.seen;
-    db.messages().store(user_id(1), said(50, 1, "A note"), None).await.unwrap();
+    db.messages().store(user_id(1), said(50, 1, "A note"), Place::LINEAR, None).await.unwrap();
     assert_eq!(begin(2, whole).await, TurnBegun::Outdated);
     assert_eq!(db.count("generations").await, 1, "nothing of it is stored");
 
     // What else happens to the user, and to the conversation, is not said in it.
     let all = seen(db, conversation).await.seen;
-    db.messages().store(user_id(1), said(60, 2, "Elsewhere"), None).await.unwrap();
+    db.messages().store(user_id(1), said(60, 2, "Elsewhere"), Place::LINEAR, None).await.unwrap();
     db.conversations().save(crate::fixtures::conversation(1, 1), UPDATED).await.unwrap();
     assert_eq!(begin(2, all).await, TurnBegun::Begun);
 }

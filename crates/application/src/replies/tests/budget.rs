@@ -43,7 +43,11 @@ async fn send(
         created_at: DateTime::UNIX_EPOCH,
     };
     let actor = Actor { credential: Credential::Key(Arc::new(key)), ..ACTOR };
-    let message = NewMessage { content: "Why?".into(), max_tokens, ..NewMessage::default() };
+    let message = NewMessage {
+        content: "Why?".into(),
+        options: ReplyOptions { max_tokens, ..ReplyOptions::default() },
+        ..NewMessage::default()
+    };
     fixture.service.send(&actor, CONVERSATION.into(), message, None).await
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use repartee_domain::accounts::Role;
 
 use super::super::{
-    NewMessage,
+    NewMessage, ReplyOptions,
     fixture::{ACTOR, CONVERSATION, Fixture, START, Step},
 };
 use crate::{Actor, Credential};
@@ -31,7 +31,11 @@ async fn a_message_keeps_a_guests_conversation_and_no_users() {
 async fn a_guest_may_not_choose_a_model() {
     let fixture = fixture();
     let model = Some("large".into());
-    let message = NewMessage { content: "Hello".into(), model, ..NewMessage::default() };
+    let message = NewMessage {
+        content: "Hello".into(),
+        options: ReplyOptions { model, ..ReplyOptions::default() },
+        ..NewMessage::default()
+    };
     let sent = fixture.service.send(&guest(), CONVERSATION.into(), message, None).await;
     assert_eq!(sent.map(|_| ()).unwrap_err().classify().1, "forbidden");
     assert!(fixture.turns.0.lock().unwrap().begun.is_empty());

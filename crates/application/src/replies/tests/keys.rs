@@ -9,7 +9,7 @@ use crate::{
     Actor, AppError, Credential,
     accounts::fixture::good_key,
     replies::{
-        Begun, NewMessage,
+        Begun, NewMessage, ReplyOptions,
         fixture::{ACTOR, CONVERSATION, Fixture, Step::Text, read},
     },
 };
@@ -20,7 +20,11 @@ async fn send(fixture: &Fixture, models: &[&str], model: Option<&str>) -> Result
     let key = ApiKey { models, ..ApiKey::clone(&good_key("chat").key) };
     let actor = Actor { credential: Credential::Key(Arc::new(key)), ..ACTOR };
     let model = model.map(str::to_owned);
-    let message = NewMessage { content: "Why?".into(), model, ..NewMessage::default() };
+    let message = NewMessage {
+        content: "Why?".into(),
+        options: ReplyOptions { model, ..ReplyOptions::default() },
+        ..NewMessage::default()
+    };
     fixture.service.send(&actor, CONVERSATION.into(), message, None).await
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Model {
     pub project_id: Option<i64>,
     pub last_message_at: Option<DateTimeUtc>,
     pub last_activity_at: DateTimeUtc,
+    pub is_branched: bool,
     pub ended_at: Option<DateTimeUtc>,
     /// SHA-256 of what a guest's client knows it by.
     pub guest_key_hash: Option<Vec<u8>>,

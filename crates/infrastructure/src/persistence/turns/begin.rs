@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use repartee_application::ports::{ChangeKind, Done, NewTurn, PortError, TurnBegun, Watched};
+use repartee_application::ports::{
+    ChangeKind, Done, NewTurn, PortError, Question, TurnBegun, Watched,
+};
 use repartee_domain::{
     ApiKeyId, ConversationId, GenerationId, UserId,
-    conversations::ConversationStatusName,
+    conversations::Branching,
     replies::{Generation, GenerationState},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, QueryTrait, Statement,
-    sea_query::{Condition, Expr, Query, SelectStatement},
+    QuerySelect, QueryTrait, Statement, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::persistence::{
     batch::statement,
     budgets,
     entity::{
-        conversation, feed_event,
+        conversation,
         generation::{Column, Entity},
         message,
     },
@@ -85,22 +86,27 @@ pub(super) async fn begin_turn(db: &Database, turn: NewTurn) -> Result<TurnBegun
 async fn store(tx: &Transaction, turn: &NewTurn, tokens: u64) -> Result<(), PortError> {
     let Generation { id, owner, conversation, .. } = turn.generation;
     let now = turn.generation.created_at;
-    let told = [
-        Told::message(conversation, turn.question.id),
-        Told::generation(ChangeKind::GenerationStarted, conversation, id),
-    ];
-    let mut batch = telling(tx, owner, now, &told);
+    let question = turn.question.message();
+    let started = Told::generation(ChangeKind::GenerationStarted, conversation, id);
+    let asked = Told::message(conversation, question.id);
+    let (told, new) = match turn.question {
+        Question::New(_) => (vec![asked, started], vec![question, &turn.reply]),
+        Question::Stored(_) => (vec![started], vec![&turn.reply]),
+    };
+    let batch = telling(tx, owner, now, &told);
+    let mut batch = messages::threaded(tx, batch, conversation, turn.branching).await?;
     let backend = batch.backend();
-    let mut moved = messages::last_message(owner, conversation, turn.question.created_at)
-        .filter(Condition::all().not().add(Expr::exists(said_since(turn)?)));
+    let said = messages::said_since(owner, conversation, turn.seen, question.id)?;
+    let mut moved = messages::last_message(owner, conversation, now, turn.branching)
+        .filter(messages::nothing(said));
     if let Some(expires_at) = turn.expires_at {
         moved = moved.col_expr(conversation::Column::ExpiresAt, Expr::value(expires_at));
     }
-    let messages = [&turn.question, &turn.reply]
-        .map(|message| message::Model::from(message.clone()).into_active_model());
-    batch = batch
-        .and(1, moved.build(backend))
-        .and(2, message::Entity::insert_many(messages).build(backend));
+    let rows = new.len() as u64;
+    let insert = message::Entity::insert_many(
+        new.into_iter().map(|message| message::Model::from(message.clone()).into_active_model()),
+    );
+    batch = batch.and(1, moved.build(backend)).and(rows, insert.build(backend));
     batch = budget::reserve(batch, turn, tokens)?.and(1, generation(backend, turn, tokens)?);
     if let Some(key) = &turn.key {
         batch = batch.and(1, idempotency::insertion(backend, owner, key, Done::Turn(id), now));
@@ -146,9 +152,8 @@ async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, Port
     {
         return Ok(Some(TurnBegun::KeyUsed(used)));
     }
-    if !is_open(db, owner, conversation).await? {
-        return Ok(Some(TurnBegun::ConversationClosed));
-    }
+    let is_branched = messages::is_branched_while_open(db, owner, conversation).await?;
+    let Some(is_branched) = is_branched else { return Ok(Some(TurnBegun::ConversationClosed)) };
     if let Some(other) = running(db, owner, conversation).await? {
         return Ok(Some(TurnBegun::ReplyInProgress(other)));
     }
@@ -156,49 +161,13 @@ async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, Port
     if running_now >= u64::from(turn.most_running) {
         return Ok(Some(TurnBegun::TooManyRunning));
     }
-    let said = db.reader().query_one(&said_since(turn)?).await.map_err(database)?;
+    if is_branched != (turn.branching == Branching::Branched) {
+        return Ok(Some(TurnBegun::Outdated));
+    }
+    let question = turn.question.message().id;
+    let said = messages::said_since(owner, conversation, turn.seen, question)?;
+    let said = db.reader().query_one(&said).await.map_err(database)?;
     Ok(said.map(|_| TurnBegun::Outdated))
-}
-
-/// What was said in the conversation since the prompt was assembled, but for the question. Asked by
-/// the transaction that begins the turn it is exact: whoever says something, or ends a reply, waits
-/// for its lock on `feeds`, or was waited for.
-fn said_since(turn: &NewTurn) -> Result<SelectStatement, PortError> {
-    use feed_event::{Column, Entity};
-
-    let Generation { owner, conversation, .. } = turn.generation;
-    let kinds = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded].map(ChangeKind::as_str);
-    let question = turn.question.id.as_uuid();
-    Ok(Query::select()
-        .expr(Expr::val(1))
-        .from(Entity)
-        .and_where(Column::OwnerId.eq(owner.as_uuid()))
-        .and_where(Column::ConversationId.eq(conversation.as_uuid()))
-        .and_where(Column::Seq.gt(i64::try_from(turn.seen).map_err(corrupt)?))
-        .and_where(Column::Kind.is_in(kinds))
-        .cond_where(
-            Condition::any().add(Column::MessageId.is_null()).add(Column::MessageId.ne(question)),
-        )
-        .limit(1)
-        .take())
-}
-
-async fn is_open(
-    db: &Database,
-    owner: UserId,
-    conversation: ConversationId,
-) -> Result<bool, PortError> {
-    let id: Option<Uuid> = conversation::Entity::find()
-        .select_only()
-        .column(conversation::Column::Id)
-        .filter(conversation::Column::Id.eq(conversation.as_uuid()))
-        .filter(conversation::Column::OwnerId.eq(owner.as_uuid()))
-        .filter(conversation::Column::Status.eq(ConversationStatusName::Active.as_str()))
-        .into_tuple()
-        .one(db.reader())
-        .await
-        .map_err(database)?;
-    Ok(id.is_some())
 }
 
 pub(super) async fn running(

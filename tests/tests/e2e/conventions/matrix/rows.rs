@@ -101,6 +101,9 @@ pub(super) const ROWS: &[Row] = &[
     row("DELETE /api/v1/conversations/{conversation_id}", Owner, 204, None, ""),
     row("GET /api/v1/conversations/{conversation_id}/messages", Owner, 200, None, ""),
     row("POST /api/v1/conversations/{conversation_id}/messages", Owner, 200, Json(|| json!({"content": "Hello", "model": "mock-1-0"})), ""),
+    row("POST /api/v1/conversations/{conversation_id}/messages/{message_id}/regenerate", Owner, 200, Json(|| json!({"model": "mock-1-0"})), ""),
+    // Of a reply, which is not edited.
+    row("PATCH /api/v1/conversations/{conversation_id}/messages/{message_id}", Owner, 422, Json(|| json!({"content": "Hello"})), ""),
     row("PUT /api/v1/conversations/{conversation_id}/messages/{message_id}/feedback", Owner, 200, Json(|| json!({"rating": "up"})), ""),
     row("GET /api/v1/stream/chat/{conversation_id}", Owner, 200, None, "?message=Hello&model=mock-1-0"),
     row("GET /api/v1/conversations/{conversation_id}/stats", Owner, 200, None, ""),
