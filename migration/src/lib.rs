@@ -14,6 +14,7 @@ mod m20261121_000007_completions;
 mod m20261121_000008_branches;
 mod m20261121_000009_search;
 mod m20261121_000010_files;
+mod m20261121_000011_shared_links;
 mod m20261121_000012_titles;
 mod table;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_branches::Migration),
             Box::new(m20261121_000009_search::Migration),
             Box::new(m20261121_000010_files::Migration),
+            Box::new(m20261121_000011_shared_links::Migration),
             Box::new(m20261121_000012_titles::Migration),
         ]
     }

@@ -31,6 +31,8 @@ use repartee_application::{
     prompts::PromptService,
     replies::ReplyService,
     search::SearchService,
+    sharing::SharingService,
+    transfer::TransferService,
 };
 
 use crate::{
@@ -65,6 +67,8 @@ pub struct Services {
     pub models: Data<ModelService>,
     pub replies: Data<ReplyService>,
     pub search: Data<SearchService>,
+    pub sharing: Data<SharingService>,
+    pub transfers: Data<TransferService>,
     pub feeds: Data<FeedService>,
     pub guests: Data<GuestService>,
     pub access: Data<StreamAccessService>,
@@ -107,6 +111,8 @@ pub fn app(
         models,
         replies,
         search,
+        sharing,
+        transfers,
         feeds,
         guests,
         access,
@@ -139,6 +145,8 @@ pub fn app(
         .app_data(models)
         .app_data(replies)
         .app_data(search)
+        .app_data(sharing)
+        .app_data(transfers)
         .app_data(feeds)
         .app_data(guests)
         .app_data(access)

@@ -54,7 +54,7 @@ pub(crate) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiEr
     }
 }
 
-pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut json);
     match parsed {
@@ -79,7 +79,7 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiErro
     }
 }
 
-fn field_problem(path: String, error: &serde_json::Error) -> FieldProblem {
+pub(crate) fn field_problem(path: String, error: &serde_json::Error) -> FieldProblem {
     let text = error.to_string();
     // Where in the text it is matters less than in which field.
     let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
@@ -107,13 +107,16 @@ impl FromRequest for JsonBody {
         let edge = request.app_data::<Data<EdgeSettings>>().map(|edge| edge.get_ref().clone());
         let edge = edge.unwrap_or_default();
         let (limit, patience) = (edge.body_limit_bytes, edge.body_timeout);
-        let content_type = request.content_type().to_ascii_lowercase();
-        let is_json = content_type.is_empty()
-            || content_type == "application/json"
-            || content_type.ends_with("+json");
+        let is_json = is_json(request.content_type());
         let payload = payload.take();
         Box::pin(async move { Ok(Self { bytes: read(payload, limit, patience).await?, is_json }) })
     }
+}
+
+/// What says nothing of itself is taken for JSON.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let content_type = content_type.to_ascii_lowercase();
+    content_type.is_empty() || content_type == "application/json" || content_type.ends_with("+json")
 }
 
 /// A whole body of at most `limit` bytes, which may take so long to arrive.

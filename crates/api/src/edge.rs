@@ -7,6 +7,8 @@ mod headers;
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
+
 pub(crate) use self::{
     conditions::{entity_tag, if_match, not_modified},
     cross_origin::cors,
@@ -56,4 +58,16 @@ impl Default for EdgeSettings {
             public_url: None,
         }
     }
+}
+
+/// What addresses of ours begin with: the configured one counts. What the request says of the
+/// address that it was sent to is whatever its sender likes: it counts where nothing else is known.
+pub(crate) fn base_url(request: &HttpRequest, known: Option<&str>) -> String {
+    known.map_or_else(
+        || {
+            let connection = request.connection_info();
+            format!("{}://{}", connection.scheme(), connection.host())
+        },
+        str::to_owned,
+    )
 }

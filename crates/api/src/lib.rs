@@ -5,6 +5,7 @@
 mod accounts;
 mod api_keys;
 mod app;
+mod attachment;
 mod audit;
 mod auth;
 mod body;
@@ -37,10 +38,12 @@ mod request_id;
 mod routes;
 mod search;
 mod sessions;
+mod sharing;
 mod sockets;
 mod sse;
 mod streams;
 mod time;
+mod transfer;
 mod user_conversations;
 mod visitor;
 

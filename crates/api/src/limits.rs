@@ -90,11 +90,15 @@ pub(crate) fn class_of(method: &Method, pattern: Option<&str>) -> Option<LimitCl
         {
             LimitClass::Resets
         }
-        "/api/v1/projects/{project_id}/files" | "/projects/{project_id}/files"
+        "/api/v1/projects/{project_id}/files"
+        | "/projects/{project_id}/files"
+        | "/api/v1/conversations/import"
             if method == Method::POST =>
         {
             LimitClass::Uploads
         }
+        // Whoever has a link is no more known than a guest.
+        "/api/v1/shared/{token}" => LimitClass::Guests,
         _ => LimitClass::Requests,
     })
 }
@@ -123,6 +127,7 @@ mod tests {
         assert_eq!(class("/api/v1/conversations"), Some(LimitClass::Requests));
         assert_eq!(class("/projects/{project_id}/files"), Some(LimitClass::Uploads));
         assert_eq!(class("/healthy"), Some(LimitClass::Requests));
+        assert_eq!(class("/api/v1/shared/{token}"), Some(LimitClass::Guests));
         assert_eq!(class_of(&Method::GET, None), Some(LimitClass::Requests));
         assert_eq!(class_of(&Method::GET, Some("/api/v1/auth/login")), Some(LimitClass::Requests));
         for free in ["/", "/health", "/health/live", "/docs/{file}", "/.well-known/jwks.json"] {

@@ -10,8 +10,8 @@ use actix_web::{
 
 use crate::{
     ApiError, accounts, api_keys, audit, chat, chats, conversations, docs, feeds, files, health,
-    messages, models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
-    user_conversations,
+    messages, models, oauth, openai, pages, personas, projects, replies, search, sessions, sharing,
+    sockets, transfer, user_conversations,
 };
 
 const OF_USER: &str = "/api/v1/users/{user_id}/conversations";
@@ -81,6 +81,12 @@ fn conversing(table: RouteTable) -> RouteTable {
         )
         .get(messages::STREAM_CHAT, messages::stream_chat)
         .get("/api/v1/search", search::search)
+        // As files, and for others to read
+        .get("/api/v1/conversations/{conversation_id}/export", transfer::export)
+        .post("/api/v1/conversations/import", transfer::import)
+        .post("/api/v1/conversations/{conversation_id}/share", sharing::share)
+        .delete("/api/v1/conversations/{conversation_id}/share", sharing::unshare)
+        .get("/api/v1/shared/{token}", sharing::shared)
         // What shapes a reply
         .get("/api/v1/personas", personas::list)
         .post("/api/v1/personas", personas::make)

@@ -114,6 +114,7 @@ impl AppError {
     pub const PROMPT_NOT_FOUND: Self = Self::NotFound { resource: "prompt" };
     pub const FILE_NOT_FOUND: Self = Self::NotFound { resource: "file" };
     pub const MODEL_NOT_FOUND: Self = Self::NotFound { resource: "model" };
+    pub const SHARED_LINK_NOT_FOUND: Self = Self::NotFound { resource: "shared link" };
     pub const SESSION_NOT_FOUND: Self = Self::NotFound { resource: "login session" };
 
     pub fn invalid(error: FieldError) -> Self {
@@ -204,6 +205,7 @@ fn not_found_code(resource: &str) -> &'static str {
         "prompt" => "prompt_not_found",
         "file" => "file_not_found",
         "model" => "model_not_found",
+        "shared link" => "shared_link_not_found",
         "login session" => "session_not_found",
         _ => "not_found",
     }

@@ -56,6 +56,13 @@ impl IdempotencyKey {
         Self { fingerprint: hash.finalize().into(), ..self }
     }
 
+    /// Of a request that makes several things: the key of the one at this place. No client can
+    /// send it, for it has a space in it.
+    #[must_use]
+    pub(crate) fn part(&self, place: usize) -> Self {
+        Self { key: format!("{} {place}", self.key), ..*self }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.key
     }

@@ -30,7 +30,9 @@ pub mod projects;
 pub mod prompts;
 pub mod replies;
 pub mod search;
+pub mod sharing;
 pub mod titles;
+pub mod transfer;
 
 pub use actor::{Actor, Credential, Origin};
 pub use error::{AppError, ErrorKind};

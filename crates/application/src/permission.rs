@@ -14,6 +14,12 @@ pub enum Permission {
     Read,
     /// Conversing: making and changing what is one's own, and asking models.
     Chat,
+    /// Taking one's own conversations away as files.
+    Export,
+    /// Bringing conversations from elsewhere.
+    Import,
+    /// Letting anyone read a conversation who has its link.
+    Share,
     /// Reading one's own profile.
     ReadProfile,
     /// Passwords, keys, login sessions, one's profile and erasure.
@@ -52,7 +58,10 @@ impl Permission {
     const fn least_role(self) -> Role {
         match self {
             Self::Read | Self::Chat => Role::Guest,
-            Self::ReadProfile
+            Self::Export
+            | Self::Import
+            | Self::Share
+            | Self::ReadProfile
             | Self::ManageAccount
             | Self::ReadProjects
             | Self::EditProjects
@@ -67,8 +76,12 @@ impl Permission {
     /// A key never manages an account, its own or another, nor who else may do what.
     const fn for_keys(self) -> ForKeys {
         match self {
-            Self::Read | Self::ReadProjects => ForKeys::Scope(&[Scope::Read, Scope::Chat]),
-            Self::Chat | Self::EditProjects => ForKeys::Scope(&[Scope::Chat]),
+            Self::Read | Self::Export | Self::ReadProjects => {
+                ForKeys::Scope(&[Scope::Read, Scope::Chat])
+            }
+            Self::Chat | Self::Import | Self::Share | Self::EditProjects => {
+                ForKeys::Scope(&[Scope::Chat])
+            }
             Self::ReadFiles => ForKeys::Scope(&[Scope::Files, Scope::Read]),
             Self::EditFiles => ForKeys::Scope(&[Scope::Files]),
             Self::ReadProfile => ForKeys::Any,
@@ -125,9 +138,12 @@ mod tests {
     use super::*;
     use crate::Origin;
 
-    const ALL: [Permission; 14] = [
+    const ALL: [Permission; 17] = [
         Permission::Read,
         Permission::Chat,
+        Permission::Export,
+        Permission::Import,
+        Permission::Share,
         Permission::ReadProfile,
         Permission::ManageAccount,
         Permission::ReadProjects,
@@ -176,17 +192,10 @@ mod tests {
         let session = Credential::Session(LoginSessionId::from_uuid(Uuid::from_u128(3)));
         let of = |role| allowed(&actor(role, session.clone()));
         assert_eq!(allowed(&actor(Role::Guest, Credential::Guest)), [Read, Chat]);
-        let user = [
-            Read,
-            Chat,
-            ReadProfile,
-            ManageAccount,
-            ReadProjects,
-            EditProjects,
-            ReadFiles,
-            EditFiles,
-            ShareProjects,
-        ];
+        let chats = [Read, Chat, Export, Import, Share];
+        let account = [ReadProfile, ManageAccount];
+        let projects = [ReadProjects, EditProjects, ReadFiles, EditFiles, ShareProjects];
+        let user = [&chats[..], &account, &projects].concat();
         assert_eq!(of(Role::User), user);
         assert_eq!(of(Role::Manager), [&user[..], &[EditPersonas, ListUsers]].concat());
         assert_eq!(of(Role::Admin), ALL);
@@ -197,9 +206,9 @@ mod tests {
         use Permission::*;
 
         for role in [Role::User, Role::Admin] {
-            let read = [Read, ReadProfile, ReadProjects, ReadFiles];
+            let read = [Read, Export, ReadProfile, ReadProjects, ReadFiles];
             assert_eq!(allowed(&actor(role, key("read"))), read);
-            let chat = [Read, Chat, ReadProfile, ReadProjects, EditProjects];
+            let chat = [Read, Chat, Export, Import, Share, ReadProfile, ReadProjects, EditProjects];
             assert_eq!(allowed(&actor(role, key("chat"))), chat);
             assert_eq!(allowed(&actor(role, key("files"))), [ReadProfile, ReadFiles, EditFiles]);
         }

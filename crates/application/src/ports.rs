@@ -21,7 +21,9 @@ mod personas;
 mod projects;
 mod replies;
 mod search;
+mod sharing;
 mod system;
+mod transfer;
 mod users;
 
 use thiserror::Error;
@@ -45,7 +47,9 @@ pub use personas::*;
 pub use projects::*;
 pub use replies::*;
 pub use search::*;
+pub use sharing::*;
 pub use system::*;
+pub use transfer::*;
 pub use users::*;
 
 pub type Source = Box<dyn std::error::Error + Send + Sync>;

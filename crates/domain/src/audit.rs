@@ -38,6 +38,8 @@ pub enum Action {
     PersonaDeleted,
     ProjectShared,
     ProjectUnshared,
+    ConversationShared,
+    ConversationUnshared,
     Started,
     Stopped,
 }
@@ -123,7 +125,7 @@ impl AuditEntry {
 }
 
 impl Action {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::LoggedIn,
         Self::LogInFailed,
         Self::LoggedOut,
@@ -153,6 +155,8 @@ impl Action {
         Self::PersonaDeleted,
         Self::ProjectShared,
         Self::ProjectUnshared,
+        Self::ConversationShared,
+        Self::ConversationUnshared,
         Self::Started,
         Self::Stopped,
     ];
@@ -188,6 +192,8 @@ impl Action {
             Self::PersonaDeleted => "persona_deleted",
             Self::ProjectShared => "project_shared",
             Self::ProjectUnshared => "project_unshared",
+            Self::ConversationShared => "conversation_shared",
+            Self::ConversationUnshared => "conversation_unshared",
             Self::Started => "server_started",
             Self::Stopped => "server_stopped",
         }

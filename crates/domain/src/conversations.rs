@@ -15,7 +15,7 @@ pub use self::title::{title_of, title_written};
 
 const MAX_TITLE: usize = 200;
 const MAX_SYSTEM_MESSAGE: usize = 32_000;
-const MAX_MODEL: usize = 200;
+pub(crate) const MAX_MODEL: usize = 200;
 const MAX_METADATA_BYTES: usize = 16 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

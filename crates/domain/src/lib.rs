@@ -16,7 +16,9 @@ pub mod personas;
 pub mod projects;
 pub mod replies;
 pub mod search;
+pub mod sharing;
 mod text;
+pub mod transfer;
 mod version;
 
 pub use code::{CODE_ALPHABET, Code, ConversationCode, MessageCode, UserCode};

@@ -40,7 +40,8 @@ pub struct Message {
 /// How a reply came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writing {
-    pub generation: GenerationId,
+    /// `None` for what was written elsewhere.
+    pub generation: Option<GenerationId>,
     /// The model that answered, or that was asked.
     pub model: String,
     pub usage: Option<Usage>,
@@ -130,8 +131,13 @@ impl Message {
 
 impl Writing {
     pub fn begun(generation: GenerationId, model: String) -> Self {
+        Self { generation: Some(generation), ..Self::elsewhere(model) }
+    }
+
+    /// By a model of another server: what it cost is none of ours.
+    pub fn elsewhere(model: String) -> Self {
         Self {
-            generation,
+            generation: None,
             model,
             usage: None,
             cost: None,

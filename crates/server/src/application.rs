@@ -41,6 +41,7 @@ use crate::{
     models,
     settings::{CorsOrigins, Settings},
     shaping::{Shaping, shaping},
+    transferring::{Transferring, transferring},
 };
 
 /// A connection that says nothing for so long is closed; browsers reuse one for about as long.
@@ -86,7 +87,7 @@ impl Application {
             guests: Arc::new(SeaGuestRepository::new(database.clone())),
             conversations: Arc::new(SeaConversationRepository::new(database.clone())),
             shapes: Arc::new(SeaShapeRepository::new(database.clone())),
-            signer,
+            signer: signer.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
         };
@@ -99,6 +100,7 @@ impl Application {
             Arc::new(SeaAuditRecorder::new(database.clone())),
         );
         let Shaping { personas, projects, prompts, chats } = shaping(&ground, &replies);
+        let Transferring { transfers, sharing } = transferring(&ground, &signer);
         let Auditing { service: audit, trail, diary } = auditing(&ground, &stop);
         let probe = Arc::new(database.clone());
 
@@ -121,6 +123,8 @@ impl Application {
             files: Data::new(files),
             models: Data::new(ModelService::new(models.clone(), clock.now())),
             replies: Data::new(replies),
+            sharing: Data::new(sharing),
+            transfers: Data::new(transfers),
             feeds: Data::new(feeds),
             search: Data::new(search),
             audit: Data::new(audit),

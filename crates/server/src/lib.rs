@@ -19,5 +19,6 @@ mod serve;
 pub mod settings;
 mod shaping;
 mod signing;
+mod transferring;
 
 pub use error::StartError;

@@ -8,8 +8,8 @@ use utoipa::{
 use super::{bodies::OptionalBodies, limits::RateLimits, refusals::Refusals};
 use crate::{
     accounts, api_keys, audit, chat, chats, conversations, docs, feeds, files, health, messages,
-    models, oauth, openai, pages, personas, projects, replies, search, sessions, sockets,
-    user_conversations,
+    models, oauth, openai, pages, personas, projects, replies, search, sessions, sharing, sockets,
+    transfer, user_conversations,
 };
 
 #[derive(OpenApi)]
@@ -40,6 +40,7 @@ use crate::{
         messages::branches::regenerate, messages::branches::edit,
         models::list, openai::chat::complete, openai::embeddings::embed, openai::models::list, openai::models::find,
         conversations::stats::stats, search::search,
+        transfer::export, transfer::import, sharing::share, sharing::unshare, sharing::shared,
         personas::list, personas::make, personas::find, personas::change, personas::delete,
         projects::list, projects::make, projects::find, projects::change, projects::delete,
         projects::members::list, projects::members::put, projects::members::remove,
@@ -72,6 +73,8 @@ use crate::{
         (name = "oauth", description = "Tokens for OAuth clients (RFC 6749)"),
         (name = "users", description = "Everybody, for who manages users"),
         (name = "conversations", description = "Conversations, messages and the replies to them"),
+        (name = "transfer", description = "Conversations as files, and from elsewhere"),
+        (name = "sharing", description = "Links by which anyone reads a conversation"),
         (name = "openai", description = "For programs written against the OpenAI SDKs: change the base URL and the key. Errors have OpenAI's shape: `{error: {message, type, param, code}}`"),
         (name = "personas", description = "Whom the assistant can be"),
         (name = "projects", description = "Workspaces with prompts and members"),

@@ -5,7 +5,8 @@ use actix_cors::Cors;
 use super::EdgeSettings;
 
 /// What scripts of other origins may read, beside what they always may (Fetch, 3.2.6).
-const EXPOSED: [&str; 10] = [
+const EXPOSED: [&str; 11] = [
+    "content-disposition",
     "etag",
     "location",
     "ratelimit",

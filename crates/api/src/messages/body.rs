@@ -103,8 +103,9 @@ pub(crate) struct FeedbackBody<'a> {
 /// How a reply came about. Only replies have these fields.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WritingBody<'a> {
+    /// Null for what was written elsewhere.
     #[schema(required = false)]
-    generation_id: Uuid,
+    generation_id: Option<Uuid>,
     #[schema(required = false)]
     model: &'a str,
     prompt_tokens: Option<u32>,
@@ -169,7 +170,7 @@ impl From<RegenerateBody> for ReplyOptions {
 impl<'a> From<&'a Message> for MessageBody<'a> {
     fn from(message: &'a Message) -> Self {
         let writing = message.writing.as_ref().map(|writing| WritingBody {
-            generation_id: writing.generation.as_uuid(),
+            generation_id: writing.generation.map(repartee_domain::GenerationId::as_uuid),
             model: &writing.model,
             prompt_tokens: writing.usage.map(|usage| usage.prompt_tokens),
             completion_tokens: writing.usage.map(|usage| usage.completion_tokens),

@@ -5,6 +5,8 @@ use repartee_domain::accounts::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::edge::base_url;
+
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MetadataBody {
     #[schema(example = "https://chat.example.com")]
@@ -25,19 +27,11 @@ pub(crate) struct MetadataBody {
 }
 
 impl MetadataBody {
-    /// The configured address counts, then the issuer's where it is one. What the request says of
-    /// the address that it was sent to is whatever its sender likes: it counts where nothing else
-    /// is known.
+    /// The configured address counts, then the issuer's where it is one.
     pub(super) fn of(request: &HttpRequest, public_url: Option<&str>, issuer: &str) -> Self {
         let is_address = issuer.starts_with("https://") || issuer.starts_with("http://");
         let known = public_url.or(is_address.then(|| issuer.trim_end_matches('/')));
-        let base = known.map_or_else(
-            || {
-                let connection = request.connection_info();
-                format!("{}://{}", connection.scheme(), connection.host())
-            },
-            str::to_owned,
-        );
+        let base = base_url(request, known);
         let with_secret = ["client_secret_basic", "client_secret_post"];
         let with_or_without = [&with_secret[..], &["none"]].concat();
         Self {

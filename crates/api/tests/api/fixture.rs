@@ -5,7 +5,7 @@ mod objects;
 mod services;
 
 use actix_web::{
-    body::MessageBody,
+    body::{MessageBody, to_bytes},
     dev::ServiceResponse,
     http::header::CONTENT_TYPE,
     test::{TestRequest, call_service, init_service, read_body},
@@ -19,8 +19,9 @@ use repartee_application::{
         MockFeedLog, MockFileRepository, MockGenerationLog, MockGuestRepository,
         MockIdempotencyKeys, MockLoginFailureRepository, MockMessageRepository, MockObjectLedger,
         MockPasswordHasher, MockPersonaRepository, MockProjectRepository, MockPromptRepository,
-        MockRateLimiter, MockSearchIndex, MockShapeRepository, MockTicketRepository,
-        MockTurnRepository, MockUserDirectory, MockUserRepository,
+        MockRateLimiter, MockSearchIndex, MockShapeRepository, MockSharedLinkRepository,
+        MockTicketRepository, MockTransferRepository, MockTurnRepository, MockUserDirectory,
+        MockUserRepository,
     },
 };
 use repartee_domain::{
@@ -57,6 +58,8 @@ pub(crate) struct Fixture {
     pub(crate) ledger: MockObjectLedger,
     pub(crate) shapes: MockShapeRepository,
     pub(crate) search: MockSearchIndex,
+    pub(crate) links: MockSharedLinkRepository,
+    pub(crate) transfers: MockTransferRepository,
     pub(crate) turns: MockTurnRepository,
     pub(crate) keys: MockIdempotencyKeys,
     pub(crate) feed: MockFeedLog,
@@ -119,6 +122,13 @@ impl Fixture {
         let response = call_service(&service, request.to_request()).await;
         let status = response.status().as_u16();
         (status, String::from_utf8(read_body(response).await.to_vec()).unwrap())
+    }
+
+    /// As [`Fixture::text`], of an answer whose body breaks off.
+    pub(crate) async fn cut_off(self, request: TestRequest) {
+        let service = init_service(app(self.services())).await;
+        let response = call_service(&service, request.to_request()).await;
+        assert!(to_bytes(response.into_body()).await.is_err(), "it is whole");
     }
 }
 

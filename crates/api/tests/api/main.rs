@@ -16,5 +16,7 @@ mod personas;
 mod problems;
 mod projects;
 mod search;
+mod sharing;
 mod sockets;
 mod streams;
+mod transfer;

@@ -157,9 +157,9 @@ async fn what_cannot_be_deleted_now_is_not_forgotten() {
         .once()
         .returning(|_| Ok(()));
     let mut objects = MockObjectStore::new();
-    objects.expect_delete().times(3).returning(move |key| match key == keys[1] {
-        true => Err(PortError::Unavailable("away".into())),
-        false => Ok(()),
+    objects.expect_delete().times(3).returning(move |key| {
+        let is_away = key == keys[1];
+        if is_away { Err(PortError::Unavailable("away".into())) } else { Ok(()) }
     });
     let sweeper = ObjectSweeper { objects: Arc::new(objects), ledger: Arc::new(ledger) };
     assert_eq!(sweeper.sweep(NOW, 9).await.unwrap(), 3);

@@ -122,7 +122,7 @@ impl Generation {
             content: written.text,
             status: outcome.message_status(),
             writing: Some(Writing {
-                generation: self.id,
+                generation: Some(self.id),
                 model: written.model,
                 usage: Some(written.usage),
                 cost: Some(written.price.of(written.usage)),

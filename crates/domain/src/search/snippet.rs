@@ -118,10 +118,9 @@ mod tests {
     /// With brackets around what was found.
     fn shown(text: &str, query: &str) -> String {
         let pieces = snippet(text, &Query::parse(query.into()).unwrap());
-        let pieces = pieces.into_iter().map(|piece| match piece.is_match {
-            true => format!("[{}]", piece.text),
-            false => piece.text,
-        });
+        let pieces = pieces
+            .into_iter()
+            .map(|piece| if piece.is_match { format!("[{}]", piece.text) } else { piece.text });
         pieces.collect()
     }
 

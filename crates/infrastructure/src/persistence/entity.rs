@@ -21,6 +21,7 @@ pub(super) mod project;
 pub(super) mod project_member;
 pub(super) mod prompt;
 pub(super) mod prompt_version;
+pub(super) mod shared_link;
 pub(super) mod single_use_secret;
 pub(super) mod subject_key;
 pub(super) mod user;

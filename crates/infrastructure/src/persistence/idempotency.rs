@@ -139,10 +139,15 @@ pub(super) async fn unless_used<F>(
 where
     F: Future<Output = Result<(), PortError>> + Send,
 {
-    Ok(match once(db, owner, Some(key), now, move |_| store()).await? {
+    once(db, owner, Some(key), now, move |_| store()).await.map(used_before)
+}
+
+/// What the key of something was used for before, if it was.
+pub(super) fn used_before(made: Made<()>) -> Option<UsedKey> {
+    match made {
         Made::Now(()) => None,
         Made::Before(used) => Some(used),
-    })
+    }
 }
 
 /// As [`unless_used`], for what gives something. Where another request under the same key was

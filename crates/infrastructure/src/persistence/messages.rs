@@ -214,7 +214,10 @@ impl From<Message> for Model {
             role: message.role.as_str().to_owned(),
             content: message.content,
             status: message.status.as_str().to_owned(),
-            generation_id: writing.as_ref().map(|writing| writing.generation.as_uuid()),
+            generation_id: writing
+                .as_ref()
+                .and_then(|writing| writing.generation)
+                .map(GenerationId::as_uuid),
             prompt_tokens: usage.map(|usage| usage.prompt_tokens.into()),
             completion_tokens: usage.map(|usage| usage.completion_tokens.into()),
             tokens_used: usage.map(|usage| usage.total_tokens().into()),
@@ -260,9 +263,9 @@ impl TryFrom<Model> for Message {
 
 fn writing(row: &mut Model) -> Result<Option<Writing>, PortError> {
     let (generation, model) = match (row.generation_id, row.model.take()) {
-        (Some(generation), Some(model)) => (GenerationId::from_uuid(generation), model),
+        (generation, Some(model)) => (generation.map(GenerationId::from_uuid), model),
         (None, None) => return Ok(None),
-        _ => return Err(corrupt("a reply has a generation and a model")),
+        (Some(_), None) => return Err(corrupt("a generation has a model")),
     };
     let usage = match (row.prompt_tokens, row.completion_tokens, row.usage_estimated) {
         (Some(prompt), Some(completion), Some(estimated)) => Some(Usage {

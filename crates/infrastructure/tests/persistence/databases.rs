@@ -15,8 +15,9 @@ use repartee_infrastructure::{
         SeaFeedLog, SeaFileRepository, SeaGuestRepository, SeaIdempotencyKeys, SeaLinkRepository,
         SeaLoginFailureRepository, SeaLoginSessionRepository, SeaMessageRepository,
         SeaObjectLedger, SeaPersonaRepository, SeaProjectConversations, SeaProjectRepository,
-        SeaPromptRepository, SeaSearchIndex, SeaShapeRepository, SeaTicketRepository,
-        SeaTurnRepository, SeaUserDirectory, SeaUserRepository,
+        SeaPromptRepository, SeaSearchIndex, SeaShapeRepository, SeaSharedLinkRepository,
+        SeaTicketRepository, SeaTransferRepository, SeaTurnRepository, SeaUserDirectory,
+        SeaUserRepository,
     },
     system::TrackedSpawner,
 };
@@ -132,6 +133,14 @@ impl TestDatabase {
 
     pub(crate) fn shapes(&self) -> SeaShapeRepository {
         SeaShapeRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn shared_links(&self) -> SeaSharedLinkRepository {
+        SeaSharedLinkRepository::new(self.db.clone())
+    }
+
+    pub(crate) fn transfers(&self) -> SeaTransferRepository {
+        SeaTransferRepository::new(self.db.clone())
     }
 
     pub(crate) fn turns(&self) -> SeaTurnRepository {

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// What answers without a token. A new route without one has to be added here.
-const OPEN: [&str; 33] = [
+const OPEN: [&str; 34] = [
     "GET /",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
@@ -21,6 +21,7 @@ const OPEN: [&str; 33] = [
     "GET /api/v1/health",
     "GET /api/v1/personas",
     "GET /api/v1/personas/{persona_id}",
+    "GET /api/v1/shared/{token}",
     "GET /assets/{file}",
     "GET /docs",
     "GET /docs/{file}",

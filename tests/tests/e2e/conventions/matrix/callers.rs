@@ -188,6 +188,11 @@ impl<'a> People<'a> {
                     owner.put(&format!("{before}{root}"), &role).await.expect(200);
                     root
                 }
+                "token" => {
+                    let share = format!("{}/share", conversation(owner).await);
+                    let link = owner.post(&share, &json!({})).await.expect(201);
+                    text(&link["token"]).to_owned()
+                }
                 "model_id" => "mock-echo".to_owned(),
                 "file" => "nothing".to_owned(),
                 name => panic!("what is {name}?"),

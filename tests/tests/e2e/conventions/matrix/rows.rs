@@ -119,6 +119,12 @@ pub(super) const ROWS: &[Row] = &[
     row("PUT /api/v1/chats/{conversation_id}", Owner, 200, Json(|| json!({"title": "Tea"})), ""),
     row("DELETE /api/v1/chats/{conversation_id}", Owner, 204, None, ""),
     row("POST /api/v1/chat/send", SignedIn, 200, Json(|| json!({"message": "Hello"})), ""),
+    row("GET /api/v1/conversations/{conversation_id}/export", Owner, 200, None, ""),
+    row("POST /api/v1/conversations/import", SignedIn, 201, Json(new_file), ""),
+    row("POST /api/v1/conversations/{conversation_id}/share", Owner, 201, None, ""),
+    // It has no link.
+    row("DELETE /api/v1/conversations/{conversation_id}/share", Owner, 404, None, ""),
+    row("GET /api/v1/shared/{token}", Anybody, 200, None, ""),
     row("GET /api/v1/users/{user_id}/conversations", Himself, 200, None, ""),
     row("POST /api/v1/users/{user_id}/conversations", Himself, 201, Json(|| json!({"title": "Tea"})), ""),
     row("GET /api/v1/users/{user_id}/conversations/recent", Himself, 200, None, ""),
@@ -202,6 +208,10 @@ pub(super) const ROWS: &[Row] = &[
 
 fn new_password() -> Value {
     json!({"current_password": PASSWORD, "new_password": "difference-engine-2"})
+}
+
+fn new_file() -> Value {
+    json!({"format": "repartee.conversation", "version": 1, "conversation": {}, "messages": []})
 }
 
 /// One that is not there yet.
