@@ -24,6 +24,8 @@ use crate::{
 
 /// Where the keys of new conversations are used.
 const KEY_ROUTE: &str = "conversations";
+/// How often a change is tried while others change the same conversation.
+const MOST_TRIES: u32 = 5;
 
 pub struct ConversationService {
     repository: Arc<dyn ConversationRepository>,

@@ -13,7 +13,7 @@ use repartee_domain::{
     ConversationId,
     conversations::{Conversation, ConversationChanges, title_of, title_written},
     messages::MessageRole,
-    replies::Turn,
+    replies::{Failure, Turn},
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -104,7 +104,16 @@ impl TitleService {
             return Ok(());
         }
         let written = match &untitled.model {
-            Some(model) => self.ask(model, untitled).await,
+            Some(model) => match self.ask(model, untitled).await {
+                // The next reply tells of it again.
+                Err(AppError::ShuttingDown { .. }) => return Ok(()),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::info!(error, "no model writes a title: the question begins it");
+                    None
+                }
+                Ok(written) => written,
+            },
             None => None,
         };
         let Some(title) = written.or_else(|| title_of(&untitled.question)) else { return Ok(()) };
@@ -133,7 +142,7 @@ impl TitleService {
     }
 
     /// What a model writes; `None` where it writes none.
-    async fn ask(&self, model: &str, untitled: &Untitled) -> Option<String> {
+    async fn ask(&self, model: &str, untitled: &Untitled) -> Result<Option<String>, AppError> {
         let Untitled { actor, question, reply, .. } = untitled;
         let turn = |role, content| Turn { role, content };
         let shown = format!("Question:\n{question}\n\nAnswer:\n{reply}");
@@ -148,18 +157,7 @@ impl TitleService {
             ..NewCompletion::default()
         };
         let written = timeout(PATIENCE, self.read(actor, wish)).await;
-        match written {
-            Ok(Ok(text)) => title_written(&text),
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::info!(error, "no model writes a title: the question's beginning is it");
-                None
-            }
-            Err(_) => {
-                tracing::info!("a model takes too long for a title");
-                None
-            }
-        }
+        Ok(title_written(&written.map_err(|_| AppError::Reply(Failure::TotalTimeout))??))
     }
 
     async fn read(&self, actor: &Actor, wish: NewCompletion) -> Result<String, AppError> {

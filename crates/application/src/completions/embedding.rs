@@ -1,6 +1,6 @@
 //! Texts put into vectors, by whoever does so: nothing of them is understood or kept here.
 
-use std::{convert::Infallible, future::pending};
+use std::{convert::Infallible, future::pending, sync::Arc};
 
 use async_trait::async_trait;
 use repartee_domain::replies::Usage;
@@ -52,22 +52,25 @@ impl CompletionService {
         let room = ports.replies.room()?;
         let mut models = ports.models.resolve_for(actor, Some(&wish.model)).await?;
         models.truncate(1);
+        for model in &mut models {
+            // Who makes no vectors may write all the same: that is none of the replies' business.
+            model.breaker = Arc::default();
+        }
         let bytes = wish.fields.iter().map(|(_, value)| value.len()).sum();
         let of_user = self.shared.rules.monthly_token_budget;
         let budget = budgeting::budget(actor, of_user, &models, (0, bytes), Some(0));
         let most_running = Some(self.shared.rules.most_per_user);
         let opening = Opening { limit: longest(&models), most_running, budget };
         let (mut running, _) = Running::open(&self.shared, actor, room, opening).await?;
+        running.bill.prompt = wish.texts;
+        running.bill.tokens = wish.tokens;
         let mut question = Question { fields: wish.fields };
         let (model, answer) = running.ask(&models, &mut question, &wish.model).await?;
-        let counted = answer.prompt_tokens.map(|tokens| (tokens, false));
-        let sent = (wish.tokens > 0).then_some((wish.tokens, true));
-        running.bill.usage = counted.or(sent).map(|(prompt_tokens, estimated)| Usage {
+        running.bill.usage = answer.prompt_tokens.map(|prompt_tokens| Usage {
             prompt_tokens,
             completion_tokens: 0,
-            estimated,
+            estimated: false,
         });
-        running.bill.prompt = wish.texts;
         let usage = running.settle(true).await;
         Ok(Embedded { model: model.id, data: answer.data, usage })
     }

@@ -68,6 +68,8 @@ enum Phase {
 pub(super) struct Bill {
     asked: Asked,
     pub(super) prompt: Vec<String>,
+    /// What of the prompt came as tokens.
+    pub(super) tokens: u32,
     /// The answer so far.
     pub(super) text: String,
     /// The provider's own count.
@@ -228,7 +230,9 @@ impl Bill {
             (Some(usage), _) => usage,
             (None, Some(model)) if self.asked.is_taken => {
                 let texts = self.prompt.iter().chain([&self.text]).cloned().collect();
-                model.count(texts).await
+                let counted = model.count(texts).await;
+                let prompt_tokens = counted.prompt_tokens.saturating_add(self.tokens);
+                Usage { prompt_tokens, ..counted }
             }
             // Nobody has anything to bill.
             (None, _) => Usage { estimated: true, ..Usage::default() },

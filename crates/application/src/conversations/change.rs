@@ -7,7 +7,7 @@ use repartee_domain::{
     },
 };
 
-use super::{ConversationService, check_shape};
+use super::{ConversationService, MOST_TRIES, check_shape};
 use crate::{
     Actor, AppError, Permission,
     ports::{ChangeKind, ConversationReference, PortError},
@@ -24,26 +24,33 @@ impl ConversationService {
         expected: Option<Version>,
     ) -> Result<Conversation, AppError> {
         actor.may(Permission::Chat)?;
-        let mut conversation = self.find(actor, conversation).await?;
-        if expected.is_some_and(|expected| expected != conversation.version) {
-            return Err(AppError::VersionMismatch);
+        for _ in 0..MOST_TRIES {
+            let mut conversation = self.find(actor, conversation).await?;
+            if expected.is_some_and(|expected| expected != conversation.version) {
+                return Err(AppError::VersionMismatch);
+            }
+            let now = self.clock.now();
+            let (before, shape) = (conversation.status, conversation.subject.shape);
+            if !conversation.change(changes.clone(), now).map_err(AppError::Invalid)? {
+                return Ok(conversation);
+            }
+            check_shape(&*self.shapes, actor.user, conversation.subject.shape.since(shape)).await?;
+            let is_archived = |status| status == ConversationStatus::Archived;
+            let told = if is_archived(conversation.status) && !is_archived(before) {
+                ChangeKind::ConversationArchived
+            } else {
+                ChangeKind::ConversationUpdated
+            };
+            match self.repository.save(conversation, told).await {
+                Err(PortError::Stale) if expected.is_some() => {
+                    return Err(AppError::VersionMismatch);
+                }
+                // Something else of it was changed at this moment: its title was written, say.
+                Err(PortError::Stale) => {}
+                saved => return Ok(saved?),
+            }
         }
-        let now = self.clock.now();
-        let (before, shape) = (conversation.status, conversation.subject.shape);
-        if !conversation.change(changes, now).map_err(AppError::Invalid)? {
-            return Ok(conversation);
-        }
-        check_shape(&*self.shapes, actor.user, conversation.subject.shape.since(shape)).await?;
-        let is_archived = |status| status == ConversationStatus::Archived;
-        let told = if is_archived(conversation.status) && !is_archived(before) {
-            ChangeKind::ConversationArchived
-        } else {
-            ChangeKind::ConversationUpdated
-        };
-        match self.repository.save(conversation, told).await {
-            Err(PortError::Stale) if expected.is_some() => Err(AppError::VersionMismatch),
-            saved => Ok(saved?),
-        }
+        Err(PortError::Stale.into())
     }
 
     /// Puts it out of the way.
@@ -214,6 +221,15 @@ mod tests {
         let old = Some(Version::new(9));
         let error = service(holding()).change(&ACTOR, ID.into(), archive(), old).await.unwrap_err();
         assert_eq!(error.classify().1, "version_mismatch");
+    }
+
+    #[tokio::test]
+    async fn who_names_no_version_need_not_know_of_another_change_at_the_same_moment() {
+        let mut repository = holding();
+        repository.expect_save().once().returning(|_, _| Err(PortError::Stale));
+        repository.expect_save().once().returning(|conversation, _| Ok(conversation));
+        let changed = service(repository).change(&ACTOR, ID.into(), archive(), None).await.unwrap();
+        assert_eq!(changed.status, ConversationStatus::Archived);
     }
 
     #[tokio::test]

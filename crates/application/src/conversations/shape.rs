@@ -6,9 +6,10 @@ use repartee_domain::{
     conversations::{Conversation, ConversationChanges, Shape},
 };
 
+use super::MOST_TRIES;
 use crate::{
     AppError,
-    ports::{ChangeKind, ConversationRepository, ShapeRepository},
+    ports::{ChangeKind, ConversationRepository, PortError, ShapeRepository},
 };
 
 /// Whether a user may choose this shape. Of nothing nobody is asked.
@@ -43,10 +44,20 @@ pub(crate) async fn with_shape(
 ) -> Result<Conversation, AppError> {
     let named = about.persona.filter(Option::is_some);
     let changes = ConversationChanges { persona: named, ..ConversationChanges::default() };
-    let before = conversation.subject.shape;
-    if !conversation.change(changes, now).map_err(AppError::Invalid)? {
-        return Ok(conversation);
+    for _ in 0..MOST_TRIES {
+        let (owner, id) = (conversation.owner, conversation.id);
+        let before = conversation.subject.shape;
+        if !conversation.change(changes.clone(), now).map_err(AppError::Invalid)? {
+            return Ok(conversation);
+        }
+        check_shape(shapes, owner, conversation.subject.shape.since(before)).await?;
+        match conversations.save(conversation, ChangeKind::ConversationUpdated).await {
+            Err(PortError::Stale) => {
+                let found = conversations.find(owner, id.into()).await?;
+                conversation = found.ok_or(AppError::CONVERSATION_NOT_FOUND)?;
+            }
+            saved => return Ok(saved?),
+        }
     }
-    check_shape(shapes, conversation.owner, conversation.subject.shape.since(before)).await?;
-    Ok(conversations.save(conversation, ChangeKind::ConversationUpdated).await?)
+    Err(PortError::Stale.into())
 }

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use repartee_domain::{
-    GenerationId, MessageId,
+    GenerationId, MessageId, Text,
     accounts::Role,
     conversations::{Branching, Conversation},
     messages::{Message, MessageRole},
@@ -40,6 +40,33 @@ pub(super) enum Asked {
     },
     /// It is stored already.
     Before(Box<Message>),
+}
+
+/// As [`Asked`], looked at.
+enum Parsed<'a> {
+    Now(Text),
+    Before(&'a Message),
+}
+
+impl Asked {
+    /// What was brought from elsewhere may be longer than what is said here.
+    fn parse(&self) -> Result<Parsed<'_>, AppError> {
+        Ok(match self {
+            Self::Now { content, .. } => {
+                Parsed::Now(Message::parse_content(content.clone()).map_err(AppError::invalid)?)
+            }
+            Self::Before(question) => Parsed::Before(question),
+        })
+    }
+}
+
+impl Parsed<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Now(content) => content.as_str(),
+            Self::Before(question) => &question.content,
+        }
+    }
 }
 
 impl ReplyService {
@@ -90,19 +117,19 @@ impl ReplyService {
         if options.model.is_some() {
             actor.may_name_a_model()?;
         }
-        let (spot, content) = match asked {
-            Asked::Now { content, spot } => (*spot, content),
-            Asked::Before(question) => (Spot::At(question.id), &question.content),
+        let spot = match asked {
+            Asked::Now { spot, .. } => *spot,
+            Asked::Before(question) => Spot::At(question.id),
         };
-        let content = Message::parse_content(content.clone()).map_err(AppError::invalid)?;
+        let asked = asked.parse()?;
         conversation.accept_message().map_err(AppError::from)?;
         let name = options.model.as_deref().or(conversation.subject.model.as_deref());
         let models = shared.ports.models.resolve_for(actor, name).await?;
         let found = spot.find(&*shared.ports.turns, &conversation).await?;
-        let prompt = shared.prompt(&conversation, content.as_str(), found.past, &models).await?;
+        let prompt = shared.prompt(&conversation, asked.text(), found.past, &models).await?;
 
         let question = match asked {
-            Asked::Now { .. } => Question::New(Message::said(
+            Parsed::Now(content) => Question::New(Message::said(
                 MessageId::from_uuid(shared.ports.ids.id()),
                 shared.ports.ids.code(),
                 conversation.id,
@@ -111,7 +138,7 @@ impl ReplyService {
                 content,
                 shared.ports.clock.now(),
             )),
-            Asked::Before(stored) => {
+            Parsed::Before(stored) => {
                 Question::Stored(Message { parent: found.parent, ..Message::clone(stored) })
             }
         };

@@ -79,6 +79,7 @@ pub(crate) struct ScriptedModel {
     /// What the next requests for vectors come to; the model makes none besides.
     pub(crate) embeddings: Mutex<VecDeque<Result<Embeddings, ModelError>>>,
     pub(crate) embedded: Mutex<Vec<EmbeddingRequest>>,
+    pub(crate) embedding_hangs: Mutex<bool>,
 }
 
 #[async_trait]
@@ -111,6 +112,9 @@ impl ChatModel for ScriptedModel {
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ModelError> {
         self.embedded.lock().unwrap().push(request);
+        if *self.embedding_hangs.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
         let answer = self.embeddings.lock().unwrap().pop_front();
         answer.unwrap_or(Err(ModelError::NoEmbeddings))
     }

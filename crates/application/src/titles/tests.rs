@@ -159,3 +159,10 @@ async fn guests_and_replies_that_failed_are_not_announced() {
     read(begun.events).await;
     assert!(untitled.recv().now_or_never().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_shuts_down_leaves_it_to_the_next_reply() {
+    let writing = Writing::new([], conversations(&[None]));
+    writing.replies.service.drain(Duration::ZERO).await;
+    writing.write(Some("main")).await.unwrap();
+}

@@ -75,7 +75,8 @@ impl MessageRepository for SeaMessageRepository {
         }
         let start = match branch {
             Branch::All => None,
-            Branch::Newest => Some(Start::Newest(conversation)),
+            // Further pages are of the branch that the first was of, whatever is begun meanwhile.
+            Branch::Newest => Some(page.after.map_or(Start::Newest(conversation), Start::At)),
             Branch::Through(message) => Some(Start::At(message)),
         };
         let reader = self.db.reader();

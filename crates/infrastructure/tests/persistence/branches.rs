@@ -21,6 +21,8 @@ on_both_databases!(
     the_first_branch_makes_a_tree_of_what_was_said,
     a_branch_is_listed_through_any_of_its_messages,
     pages_of_a_branch_follow_one_another,
+    pages_stay_in_their_branch_whatever_is_begun_meanwhile,
+    a_reply_that_began_unseen_keeps_a_message_from_its_place,
     history_follows_the_branch,
     what_follows_is_listed_though_it_is_older,
     a_stored_question_is_not_stored_again,
@@ -130,6 +132,38 @@ async fn a_branch_is_listed_through_any_of_its_messages(db: &TestDatabase) {
     db.messages().store(user_id(1), after(8, None), BRANCHED, None).await.unwrap();
     assert_eq!(ids(db, Branch::Newest).await, [8].map(message_id));
     assert_eq!(ids(db, Branch::Through(message_id(1))).await, [1, 2, 5, 6].map(message_id));
+}
+
+async fn pages_stay_in_their_branch_whatever_is_begun_meanwhile(db: &TestDatabase) {
+    two_branches(db).await;
+    let first = page(db, Branch::Newest, Order::Ascending, None, 3).await;
+    assert_eq!(first[2].id, message_id(5));
+
+    db.messages().store(user_id(1), after(7, 4), BRANCHED, None).await.unwrap();
+
+    let rest = page(db, Branch::Newest, Order::Ascending, Some(first[2].id), 3).await;
+    assert_eq!(rest.iter().map(|message| message.id).collect::<Vec<_>>(), [message_id(6)]);
+}
+
+async fn a_reply_that_began_unseen_keeps_a_message_from_its_place(db: &TestDatabase) {
+    two_branches(db).await;
+    let seen = db.turns().history(user_id(1), conversation_id(1), HistoryFrom::End, 1).await;
+    let place = Place { seen: Some(seen.unwrap().seen), ..BRANCHED };
+    // An answer anew to what is stored already.
+    let anew = turn(5, 1);
+    let question = db.messages().find(user_id(1), message_id(3)).await.unwrap().unwrap();
+    let anew = NewTurn {
+        reply: Message { parent: Some(question.id), ..anew.reply },
+        generation: Generation { user_message: question.id, ..anew.generation },
+        question: Question::Stored(question),
+        branching: Branching::Branched,
+        ..turn(5, 1)
+    };
+    assert_eq!(db.turns().begin_turn(anew).await.unwrap(), TurnBegun::Begun);
+
+    let stored = db.messages().store(user_id(1), after(20, 6), place, None).await;
+
+    assert!(matches!(stored, Err(PortError::Stale)), "{stored:?}");
 }
 
 async fn pages_of_a_branch_follow_one_another(db: &TestDatabase) {

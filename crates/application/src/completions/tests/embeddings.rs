@@ -70,3 +70,25 @@ async fn a_budget_that_is_used_up_is_told_before_anybody_is_asked() {
     assert_eq!(asking.embed(0).await.err().unwrap().classify().1, "budget_exceeded");
     assert!(asking.replies.model.embedded.lock().unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn trouble_with_vectors_does_not_keep_anybody_from_chatting() {
+    let away = || Err(ModelError::RateLimited { retry_after: None });
+    let asking = Asking::embedding((0..60).map(|_| away()));
+    for _ in 0..20 {
+        assert_eq!(asking.embed(0).await.err().unwrap().classify().1, "model_failed");
+    }
+    asking.replies.model.answers.lock().unwrap().push_back(Ok(vec![Text("Yes"), STOP]));
+    assert!(asking.begin().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_is_charged_for_what_was_sent() {
+    for (tokens, charged) in [(0, 2), (7, 7)] {
+        let asking = Asking::answering([]);
+        *asking.replies.model.embedding_hangs.lock().unwrap() = true;
+        assert!(timeout(Duration::from_secs(1), asking.embed(tokens)).await.is_err());
+        settle_in_the_background().await;
+        assert_eq!(asking.settled(), [charged]);
+    }
+}

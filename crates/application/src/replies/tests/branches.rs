@@ -57,6 +57,17 @@ async fn stored(fixture: &Fixture, begun: Begun) -> (NewTurn, Vec<String>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_question_that_was_brought_from_elsewhere_may_be_longer_than_one_that_is_asked() {
+    let fixture = fixture();
+    let long = "why ".repeat(30_000);
+    fixture.turns.0.lock().unwrap().history[0].content = long.clone();
+
+    let begun = regenerate(&fixture, 1).await.unwrap();
+
+    assert_eq!(begun.question.content, long);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_is_answered_anew_by_its_own_id_or_a_replys() {
     for message in [3, 4] {
         let fixture = fixture();

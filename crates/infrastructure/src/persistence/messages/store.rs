@@ -26,6 +26,10 @@ use crate::persistence::{
     stored::corrupt,
 };
 
+/// What a message must not be stored after unseen: a reply that begins may be in another branch.
+const IN_THE_WAY: [ChangeKind; 3] =
+    [ChangeKind::MessageCreated, ChangeKind::GenerationStarted, ChangeKind::GenerationEnded];
+
 pub(super) async fn store(
     db: &Database,
     owner: UserId,
@@ -73,7 +77,7 @@ async fn once(
     let backend = batch.backend();
     let mut moved = last_message(owner, conversation, now, place.branching);
     if let Some(seen) = place.seen {
-        moved = moved.filter(nothing(said_since(owner, conversation, seen, id)?));
+        moved = moved.filter(nothing(said_since(owner, conversation, seen, id, &IN_THE_WAY)?));
     }
     let insert = Entity::insert(Model::from(message).into_active_model());
     batch = batch.and(1, moved.build(backend)).and(1, insert.build(backend));
@@ -100,7 +104,7 @@ async fn still_holds(
         return Ok(false);
     }
     let Some(seen) = place.seen else { return Ok(true) };
-    let said = said_since(owner, message.conversation, seen, message.id)?;
+    let said = said_since(owner, message.conversation, seen, message.id, &IN_THE_WAY)?;
     Ok(db.reader().query_one(&said).await.map_err(database)?.is_none())
 }
 
@@ -142,7 +146,7 @@ pub(in crate::persistence) fn last_message(
         .filter(Column::IsBranched.eq(branching == Branching::Branched))
 }
 
-/// What was said in a conversation after a change, but for one message. Asked by the transaction
+/// Whether something of these kinds happened in a conversation after a change, but for one message. Asked by the transaction
 /// that stores that one it is exact: whoever says something, or ends a reply, waits for its lock on
 /// `feeds`, or was waited for.
 pub(in crate::persistence) fn said_since(
@@ -150,10 +154,11 @@ pub(in crate::persistence) fn said_since(
     conversation: ConversationId,
     seen: u64,
     but_for: MessageId,
+    kinds: &[ChangeKind],
 ) -> Result<SelectStatement, PortError> {
     use feed_event::{Column, Entity};
 
-    let kinds = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded].map(ChangeKind::as_str);
+    let kinds = kinds.iter().copied().map(ChangeKind::as_str);
     let is_other = Condition::any()
         .add(Column::MessageId.is_null())
         .add(Column::MessageId.ne(but_for.as_uuid()));

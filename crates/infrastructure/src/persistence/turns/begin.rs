@@ -32,6 +32,9 @@ use crate::persistence::{
     stored::corrupt,
 };
 
+/// What a turn must not begin after unseen.
+const SAID: [ChangeKind; 2] = [ChangeKind::MessageCreated, ChangeKind::GenerationEnded];
+
 /// What is taken where a reply is being written in the conversation.
 const THE_TURN: &str = "conversation";
 /// Stored only where its owner has fewer running replies than the limit. The count is exact: who
@@ -96,7 +99,7 @@ async fn store(tx: &Transaction, turn: &NewTurn, tokens: u64) -> Result<(), Port
     let batch = telling(tx, owner, now, &told);
     let mut batch = messages::threaded(tx, batch, conversation, turn.branching).await?;
     let backend = batch.backend();
-    let said = messages::said_since(owner, conversation, turn.seen, question.id)?;
+    let said = messages::said_since(owner, conversation, turn.seen, question.id, &SAID)?;
     let mut moved = messages::last_message(owner, conversation, now, turn.branching)
         .filter(messages::nothing(said));
     if let Some(expires_at) = turn.expires_at {
@@ -165,7 +168,7 @@ async fn reason(db: &Database, turn: &NewTurn) -> Result<Option<TurnBegun>, Port
         return Ok(Some(TurnBegun::Outdated));
     }
     let question = turn.question.message().id;
-    let said = messages::said_since(owner, conversation, turn.seen, question)?;
+    let said = messages::said_since(owner, conversation, turn.seen, question, &SAID)?;
     let said = db.reader().query_one(&said).await.map_err(database)?;
     Ok(said.map(|_| TurnBegun::Outdated))
 }

@@ -6,10 +6,11 @@ use repartee_application::ports::{
     ChatRequest, ChatStream, Clock, EmbeddingRequest, Embeddings, ModelError, ModelStatus,
 };
 use reqwest::{
-    RequestBuilder, Response, Url,
+    RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
     redirect,
 };
+use tokio::sync::Semaphore;
 
 use super::{
     InvalidSettings, OpenAiSettings,
@@ -26,6 +27,8 @@ use super::{
 const LISTING: Duration = Duration::from_secs(10);
 /// The longest list of vectors: 2,048 texts of 3,072 numbers each. Bytes.
 const MAX_EMBEDDINGS: usize = 96 << 20;
+/// Such lists that are read at once; more wait.
+const EMBEDDING_AT_ONCE: usize = 4;
 const USER_AGENT: &str = concat!("repartee/", env!("CARGO_PKG_VERSION"));
 
 /// Asks one provider over one pool of connections.
@@ -37,6 +40,7 @@ pub(super) struct Client {
     key: Key,
     clock: Arc<dyn Clock>,
     dialect: KnownDialect,
+    embedding: Semaphore,
     health: Arc<Health>,
 }
 
@@ -75,6 +79,7 @@ impl Client {
             key,
             clock,
             dialect: KnownDialect::default(),
+            embedding: Semaphore::new(EMBEDDING_AT_ONCE),
             health: Arc::default(),
         })
     }
@@ -126,19 +131,28 @@ impl Client {
             .map_err(|error| ModelError::Rejected { reason: error.to_string() })?;
         let request = self.http.post(self.embeddings.clone());
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        // All of an answer is held, and these are long.
+        let _place = self.embedding.acquire().await.map_err(|closed| broken(closed))?;
         let response = self.send(request).await?;
+        let is_none = [StatusCode::NOT_IMPLEMENTED, StatusCode::METHOD_NOT_ALLOWED];
+        if is_none.contains(&response.status()) {
+            return Err(ModelError::NoEmbeddings);
+        }
         if !response.status().is_success() {
-            return Err(self.refusal(response).await.into_error(&self.key));
+            // It says nothing of the models that write.
+            let refusal = Refusal::read(response, self.clock.now()).await;
+            return Err(refusal.into_error(&self.key));
         }
         let embeddings = self.read(response, MAX_EMBEDDINGS).await.and_then(|json| {
-            let list: EmbeddingList = serde_json::from_slice(&json).map_err(|e| malformed(&e))?;
+            let list: EmbeddingList<'_> =
+                serde_json::from_slice(&json).map_err(|e| malformed(&e))?;
             if !list.data.get().starts_with('[') {
                 return Err(broken("there are no vectors in the answer"));
             }
             let prompt_tokens = list.usage.and_then(|usage| usage.prompt_tokens);
             Ok(Embeddings { data: list.data.get().to_owned(), prompt_tokens })
         });
-        self.noted(embeddings)
+        embeddings.inspect(|_| self.health.succeeded())
     }
 
     fn completion(

@@ -44,9 +44,10 @@ pub(super) struct ModelList {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct EmbeddingList {
+pub(super) struct EmbeddingList<'a> {
     /// Passed on as it came.
-    pub(super) data: Box<RawValue>,
+    #[serde(borrow)]
+    pub(super) data: &'a RawValue,
     pub(super) usage: Option<Usage>,
 }
 

@@ -31,6 +31,18 @@ async fn what_is_no_list_of_vectors_is_broken() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_writes_says_so_and_is_no_worse_for_it() {
+    for status in [405, 501, 500] {
+        let server = Server::answering([Answer::json(status, "{}")]).await;
+        let model = model(&server);
+        let before = model.status();
+        let error = model.embed(texts()).await.err().unwrap();
+        assert_eq!(matches!(error, ModelError::NoEmbeddings), status != 500, "{error:?}");
+        assert_eq!(model.status(), before);
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_has_none_refuses() {
     let server = Server::answering([Answer::json(404, "{}")]).await;
     let error = model(&server).embed(texts()).await.err().unwrap();
