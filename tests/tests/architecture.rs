@@ -174,3 +174,27 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         }
     }
 }
+
+/// The document has one schema a name: of two with the same one it would show either for both.
+#[test]
+fn every_body_in_the_api_has_a_name_of_its_own() {
+    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in
+        sources().into_iter().filter(|path| path.components().any(|c| c.as_os_str() == "api"))
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut is_next = false;
+        for line in text.lines() {
+            is_next |= line.starts_with("#[derive(") && line.contains("ToSchema");
+            let item = ["struct ", "enum "].into_iter().find_map(|kind| line.split_once(kind));
+            if let Some((_, rest)) = item.filter(|_| is_next && !line.starts_with([' ', '#', '/']))
+            {
+                is_next = false;
+                let name = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+                let other = seen.insert(name.to_owned(), path.clone());
+                assert_eq!(other, None, "{name} is in {} too", path.display());
+            }
+        }
+    }
+    assert!(seen.len() > 100, "{} were found", seen.len());
+}

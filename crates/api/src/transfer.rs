@@ -14,7 +14,7 @@ use repartee_application::transfer::TransferService;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-pub(crate) use self::body::{FileBody, ImportBody};
+pub(crate) use self::body::{ConversationFileBody, ImportBody};
 use self::export::Format;
 use crate::{
     ApiError, auth::Caller, conversations::reference, edge::EdgeSettings, problem::Problem,
@@ -37,7 +37,7 @@ pub(crate) struct ExportQuery {
     params(("conversation_id" = String, Path, description = "Its id or code"), ExportQuery),
     responses(
         (status = 200, description = "The file, under a name made from the title", content(
-            (FileBody<'static> = "application/json"),
+            (ConversationFileBody<'static> = "application/json"),
             (String = "text/markdown", example = "# Tea\n\n## User\n\n*2026-11-21 10:00 UTC*\n\nWhich tea keeps me awake?\n"),
         ), headers(("Content-Disposition" = String))),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
@@ -65,11 +65,13 @@ pub(crate) async fn export(
 /// said to each other is taken over, with all branches; pictures and other files are noted as
 /// `[image]` and the like. Times are kept, and nothing counts as used.
 #[utoipa::path(
-    post, path = "/api/v1/conversations/import", tag = "transfer", request_body = FileBody<'static>,
+    post, path = "/api/v1/conversations/import", tag = "transfer", request_body = ConversationFileBody<'static>,
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, like a UUID: repeated with the same body within 24 hours it stores nothing twice, and goes on where the first was cut off", example = "3f1f0c5e-9f5d-4d4e-8a3e-0a2b6c7d8e9f")),
     responses(
         (status = 201, body = ImportBody),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`: two files of yours are being imported already", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds"))),
+        (status = 503, description = "`unavailable`: too many files are being imported", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`: nothing could be imported; or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -2,10 +2,11 @@
 
 mod import;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use repartee_domain::{ConversationId, MessageId, conversations::Conversation, messages::Message};
-
+use repartee_domain::{
+    ConversationId, MessageId, UserId, conversations::Conversation, messages::Message,
+};
 use tokio::sync::Semaphore;
 
 pub use self::import::{Entry, Import, Imported, Permit, Skipped};
@@ -19,12 +20,15 @@ use crate::{
 
 /// Messages of an export that are in memory at once.
 const PORTION: u32 = 64;
-/// Files that are in memory at once.
+/// Files that are in memory at once, in all and of one user.
 const IMPORTS_AT_ONCE: usize = 8;
+const IMPORTS_OF_A_USER: usize = 2;
 
 pub struct TransferService {
     ports: TransferPorts,
     permits: Arc<Semaphore>,
+    /// Whose files are in memory, or wait for that.
+    importing: Arc<Mutex<Vec<UserId>>>,
 }
 
 pub struct TransferPorts {
@@ -38,7 +42,8 @@ pub struct TransferPorts {
 
 impl TransferService {
     pub fn new(ports: TransferPorts) -> Self {
-        Self { ports, permits: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)) }
+        let permits = Arc::new(Semaphore::new(IMPORTS_AT_ONCE));
+        Self { ports, permits, importing: Arc::default() }
     }
 
     /// A conversation to export, with the first of its messages; [`TransferService::export_on`]

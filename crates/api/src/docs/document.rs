@@ -78,6 +78,7 @@ use crate::{
         (name = "openai", description = "For programs written against the OpenAI SDKs: change the base URL and the key. Errors have OpenAI's shape: `{error: {message, type, param, code}}`"),
         (name = "personas", description = "Whom the assistant can be"),
         (name = "projects", description = "Workspaces with prompts and members"),
+        (name = "files", description = "Files of projects"),
         (name = "Family A: sessions and personas", description = "For clients of a backend with sessions and personas, and guests"),
         (name = "Family B: chats", description = "For clients of a backend with chats and an SSE stream"),
         (name = "Family C: conversations in one request", description = "For clients of a backend with conversations, FAQs and analytics"),

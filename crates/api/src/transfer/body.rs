@@ -36,7 +36,7 @@ pub(super) const VERSION: u32 = 1;
         {"id": "2", "parent_id": "1", "role": "assistant", "content": "Green tea.", "model": "small"},
     ],
 }))]
-pub(crate) struct FileBody<'a> {
+pub(crate) struct ConversationFileBody<'a> {
     #[serde(rename = "format")]
     #[schema(rename = "format", example = "repartee.conversation")]
     _format: String,
@@ -157,11 +157,11 @@ impl<'a> FiledMessageBody<'a> {
     }
 }
 
-impl TryFrom<FileBody<'_>> for Draft {
+impl TryFrom<ConversationFileBody<'_>> for Draft {
     type Error = FieldError;
 
-    fn try_from(file: FileBody<'_>) -> Result<Self, FieldError> {
-        let FileBody { version, conversation, messages, .. } = file;
+    fn try_from(file: ConversationFileBody<'_>) -> Result<Self, FieldError> {
+        let ConversationFileBody { version, conversation, messages, .. } = file;
         if version != VERSION {
             let detail = format!("this server reads version {VERSION}");
             return Err(FieldError::new("version", "unknown_format", detail));

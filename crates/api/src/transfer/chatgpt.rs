@@ -14,7 +14,8 @@ use repartee_domain::{
     messages::{MessageRole, MessageStatus},
     transfer::{Draft, Node, Said},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::value::RawValue;
 
 use super::bounded::{NODES, PARTS, entries, list};
 
@@ -61,12 +62,28 @@ struct ContentBody {
     text: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// A text, an object, or something else, which says nothing and is not kept.
 enum PartBody {
     Text(String),
-    Other { content_type: Option<String>, text: Option<String> },
-    Unknown(IgnoredAny),
+    Other(OtherBody),
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct OtherBody {
+    content_type: Option<String>,
+    text: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for PartBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match raw.as_bytes().first() {
+            Some(b'"') => Self::Text(serde_json::from_str(raw).map_err(D::Error::custom)?),
+            Some(b'{') => serde_json::from_str(raw).map_or(Self::Unknown, Self::Other),
+            _ => Self::Unknown,
+        })
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -137,14 +154,14 @@ impl ContentBody {
 impl PartBody {
     fn into_text(self) -> String {
         match self {
-            Self::Text(text) | Self::Other { text: Some(text), .. } => text,
-            Self::Other { content_type, text: None } => {
+            Self::Text(text) | Self::Other(OtherBody { text: Some(text), .. }) => text,
+            Self::Other(OtherBody { content_type, text: None }) => {
                 let kind = content_type.unwrap_or_default();
                 let kinds = ["image", "audio", "video"];
                 let kind = kinds.into_iter().find(|known| kind.contains(known));
                 format!("[{}]", kind.unwrap_or("attachment"))
             }
-            Self::Unknown(_) => String::new(),
+            Self::Unknown => String::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{
-    body::{FORMAT, FileBody},
+    body::{ConversationFileBody, FORMAT},
     bounded::list,
     chatgpt::ChatGptBody,
 };
@@ -83,7 +83,7 @@ fn entry(part: &[u8]) -> Entry {
     };
     let title = marks.title.and_then(|title| serde_json::from_str(title.get()).ok());
     let draft = match (marks.format.as_deref(), marks.mapping) {
-        (Some(FORMAT), _) => parsed::<FileBody<'_>>(part).and_then(Draft::try_from),
+        (Some(FORMAT), _) => parsed::<ConversationFileBody<'_>>(part).and_then(Draft::try_from),
         (None, Some(_)) => parsed::<ChatGptBody>(part).map(Draft::from),
         _ => {
             let detail = format!("expected the format {FORMAT:?}, or a conversation of ChatGPT's");

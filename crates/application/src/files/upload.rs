@@ -49,6 +49,8 @@ impl FileService {
         self.ports.ledger.reserve(object, reserved_until).await?;
         let made = async {
             let content = self.keep(object, name, bytes).await?;
+            // They may have been let out of the project meanwhile.
+            self.may_upload(actor, project).await?;
             let (owner, now) = (actor.user, self.ports.clock.now());
             let key = key.map(|key| key.about(project.as_uuid()).with(&content.sha256));
             let making = Making::new(owner, KEY_ROUTE, key.as_ref(), now);

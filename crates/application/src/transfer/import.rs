@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
@@ -13,9 +17,9 @@ use repartee_domain::{
     messages::{Message, MessageRole, Writing},
     transfer::{Draft, Line, Transcript},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::TransferService;
+use super::{IMPORTS_OF_A_USER, TransferService};
 use crate::{
     Actor, AppError, IdempotencyKey, Permission,
     idempotency::Making,
@@ -40,9 +44,45 @@ pub struct Import {
     pub skipped: Vec<Skipped>,
 }
 
+/// For others to be through with theirs.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// When one of a user's files may be through.
+const RETRY_AFTER_AN_IMPORT: Duration = Duration::from_secs(5);
+
 /// To hold a file in memory.
 #[derive(Debug)]
-pub struct Permit(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub struct Permit {
+    _place: PlaceOfUser,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// One of the few that each user has, so that nobody keeps all of them.
+#[derive(Debug)]
+struct PlaceOfUser {
+    user: UserId,
+    importing: Arc<Mutex<Vec<UserId>>>,
+}
+
+impl PlaceOfUser {
+    /// `None` where all are taken.
+    fn take(importing: &Arc<Mutex<Vec<UserId>>>, user: UserId) -> Option<Self> {
+        let mut users = importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = users.iter().filter(|other| **other == user).count();
+        (taken < IMPORTS_OF_A_USER).then(|| {
+            users.push(user);
+            Self { user, importing: Arc::clone(importing) }
+        })
+    }
+}
+
+impl Drop for PlaceOfUser {
+    fn drop(&mut self) {
+        let mut users = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = users.iter().position(|user| *user == self.user) {
+            users.swap_remove(at);
+        }
+    }
+}
 
 #[derive(Debug)]
 pub struct Imported {
@@ -62,8 +102,12 @@ impl TransferService {
     /// Waits until there is room for a file: before it is received.
     pub async fn begin_import(&self, actor: &Actor) -> Result<Permit, AppError> {
         actor.may(Permission::Import)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        Ok(Permit(permit.map_err(|closed| PortError::Unavailable(closed.into()))?))
+        let place = PlaceOfUser::take(&self.importing, actor.user);
+        let place = place.ok_or(AppError::RateLimited { retry_after: RETRY_AFTER_AN_IMPORT })?;
+        let permit = timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|late| PortError::Unavailable(late.into()))?;
+        let permit = permit.map_err(|closed| PortError::Unavailable(closed.into()))?;
+        Ok(Permit { _place: place, _permit: permit })
     }
 
     /// Stores the conversations of a file one after the other, each with all its messages in one

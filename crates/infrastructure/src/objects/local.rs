@@ -44,6 +44,8 @@ impl LocalObjectStore {
         while let Some(piece) = bytes.next().await {
             file.write_all(&piece.map_err(PortError::Unavailable)?).await.map_err(unavailable)?;
         }
+        // Which tells of the last write: syncing alone does not.
+        file.flush().await.map_err(unavailable)?;
         file.sync_all().await.map_err(unavailable)?;
         fs::rename(&part, self.whole(key)).await.map_err(unavailable)?;
         // So that the name is on the disk too.

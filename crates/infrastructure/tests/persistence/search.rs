@@ -20,6 +20,7 @@ on_both_databases!(
     nobody_finds_what_others_said,
     the_better_hit_comes_first_and_a_title_before_all,
     the_newer_of_equals_comes_first_page_by_page,
+    pages_follow_one_another_whatever_is_indexed_meanwhile,
     a_conversation_can_be_searched_alone,
     a_reply_is_found_once_it_has_ended,
     a_title_is_found_as_it_is_now,
@@ -203,6 +204,25 @@ async fn the_newer_of_equals_comes_first_page_by_page(db: &TestDatabase) {
     }
 
     assert_eq!(pages, [vec![5, 4], vec![3, 2], vec![1]]);
+}
+
+async fn pages_follow_one_another_whatever_is_indexed_meanwhile(db: &TestDatabase) {
+    db.with_conversation(1).await;
+    db.with_conversation(2).await;
+    for n in 1..=5 {
+        say(db, n, 1, "the same").await;
+    }
+    index(db).await;
+    for (n, owner, text) in [(6, 2, "something else, and much more of it"), (7, 2, "the same")] {
+        let first = page(db, 1, "same", None, PageRequest { limit: 2, after: None }).await;
+        assert_eq!(numbers(&first.items), [5, 4]);
+
+        say(db, n, owner, text).await;
+        index(db).await;
+
+        let rest = PageRequest { limit: 3, after: first.next };
+        assert_eq!(numbers(&page(db, 1, "same", None, rest).await.items), [3, 2, 1]);
+    }
 }
 
 async fn a_conversation_can_be_searched_alone(db: &TestDatabase) {

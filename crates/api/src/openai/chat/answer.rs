@@ -22,7 +22,7 @@ pub(crate) struct CompletionBody {
     model: String,
     /// One.
     choices: [ChoiceBody; 1],
-    usage: UsageBody,
+    usage: CompletionUsageBody,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub(crate) struct AnswerBody {
 
 /// What was used; counted here where the provider does not say it.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(crate) struct UsageBody {
+pub(crate) struct CompletionUsageBody {
     #[serde(rename = "prompt_tokens")]
     prompt: u32,
     #[serde(rename = "completion_tokens")]
@@ -58,7 +58,7 @@ pub(crate) struct UsageBody {
     total: u32,
 }
 
-impl From<Usage> for UsageBody {
+impl From<Usage> for CompletionUsageBody {
     fn from(usage: Usage) -> Self {
         Self {
             prompt: usage.prompt_tokens,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::{UsageBody, name},
+    answer::{CompletionUsageBody, name},
     body::Streaming,
 };
 use crate::{ApiError, json::to_bytes, openai::OpenAiErrorBody};
@@ -23,7 +23,7 @@ struct ChunkBody<'a> {
     choices: &'a [ChoiceBody<'a>],
     /// Null until the last, where it is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<UsageBody>>,
+    usage: Option<Option<CompletionUsageBody>>,
 }
 
 #[derive(Serialize)]
@@ -114,7 +114,11 @@ impl Frames {
         self.chunk(&[choice], self.streaming.tells_usage.then_some(None))
     }
 
-    fn chunk(&self, choices: &[ChoiceBody<'_>], usage: Option<Option<UsageBody>>) -> Bytes {
+    fn chunk(
+        &self,
+        choices: &[ChoiceBody<'_>],
+        usage: Option<Option<CompletionUsageBody>>,
+    ) -> Bytes {
         let (id, model, created) = (&*self.id, &*self.model, self.created);
         let object = "chat.completion.chunk";
         frame(&to_bytes(&ChunkBody { id, object, created, model, choices, usage }))

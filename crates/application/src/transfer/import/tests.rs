@@ -253,11 +253,25 @@ async fn guests_bring_nothing() {
 async fn only_so_many_files_are_in_memory_at_once() {
     let service = Arc::new(Store::default()).service(false);
     let mut permits = Vec::new();
-    for _ in 0..super::super::IMPORTS_AT_ONCE {
-        permits.push(service.begin_import(&ACTOR).await.unwrap());
+    for n in 0..super::super::IMPORTS_AT_ONCE as u128 {
+        let user = UserId::from_uuid(Uuid::from_u128(100 + n));
+        permits.push(service.begin_import(&Actor { user, ..ACTOR }).await.unwrap());
     }
     let mut next = pin!(service.begin_import(&ACTOR));
     assert!(futures::poll!(next.as_mut()).is_pending());
     permits.pop();
     next.await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_takes_all_the_places() {
+    let service = Arc::new(Store::default()).service(false);
+    let first = service.begin_import(&ACTOR).await.unwrap();
+    let _second = service.begin_import(&ACTOR).await.unwrap();
+
+    let refused = service.begin_import(&ACTOR).await.unwrap_err();
+    assert_eq!(refused.classify().1, "rate_limited");
+
+    drop(first);
+    service.begin_import(&ACTOR).await.unwrap();
 }

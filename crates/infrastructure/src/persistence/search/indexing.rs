@@ -53,8 +53,8 @@ struct Document {
 
 pub(super) async fn messages(db: &Database, limit: u32) -> Result<u64, PortError> {
     let rows = unindexed(db.reader(), MESSAGES, "", limit).await?;
-    let (count, backend) = (rows.len(), db.reader().get_database_backend());
-    if count == 0 {
+    let backend = db.reader().get_database_backend();
+    if rows.is_empty() {
         return Ok(0);
     }
     let making = tokio::task::spawn_blocking(move || {
@@ -65,8 +65,7 @@ pub(super) async fn messages(db: &Database, limit: u32) -> Result<u64, PortError
         documents.collect::<Vec<_>>()
     });
     let documents = making.await.map_err(|error| PortError::Unavailable(error.into()))?;
-    db.write(move |tx| Box::pin(async move { store(tx, documents).await })).await?;
-    Ok(count as u64)
+    db.write(move |tx| Box::pin(async move { store(tx, documents).await })).await
 }
 
 pub(super) async fn titles(db: &Database, limit: u32) -> Result<u64, PortError> {
@@ -90,14 +89,15 @@ async fn unindexed(
     rows.iter().map(|row| Row::from_query_result(row, "").map_err(database)).collect()
 }
 
-async fn store(tx: &Transaction, documents: Vec<Document>) -> Result<(), PortError> {
+/// Gives how many there were that nobody else was at.
+async fn store(tx: &Transaction, documents: Vec<Document>) -> Result<u64, PortError> {
     let ids: Vec<Uuid> = documents.iter().filter_map(|document| document.message).collect();
     let lock = if tx.get_database_backend() == DbBackend::Postgres { LOCKED } else { "" };
     let still = tx.query_all_raw(among(tx, STILL, &ids, lock)).await.map_err(database)?;
     let still = still.iter().map(|row| row.try_get_by_index::<Uuid>(0));
     let still = still.collect::<Result<HashSet<_>, _>>().map_err(database)?;
     if still.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     for document in documents {
         if document.message.is_some_and(|id| still.contains(&id)) {
@@ -105,7 +105,8 @@ async fn store(tx: &Transaction, documents: Vec<Document>) -> Result<(), PortErr
         }
     }
     let still: Vec<Uuid> = still.into_iter().collect();
-    tx.execute_raw(among(tx, INDEXED, &still, "")).await.map(drop).map_err(database)
+    let indexed = tx.execute_raw(among(tx, INDEXED, &still, "")).await.map_err(database)?;
+    Ok(indexed.rows_affected())
 }
 
 async fn store_titles(tx: &Transaction, limit: u32) -> Result<u64, PortError> {

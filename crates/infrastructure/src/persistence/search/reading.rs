@@ -29,17 +29,19 @@ const MATCHING_ON_POSTGRES: &str = "SELECT id, \
     ts_rank_cd(terms, query, 1) * CAST(? AS double precision) AS score FROM (\
     SELECT id, terms, CAST(? AS tsquery) AS query FROM search_documents \
     WHERE terms @@ CAST(? AS tsquery) ORDER BY id DESC LIMIT ?) AS newest WHERE terms @@ query";
-/// The owner's, after the last of the page before. To SQLite a cross join says that it has to begin
+/// The owner's, after the last of the page before: by the score that it has now, for scores of FTS5
+/// move with whatever is indexed. To SQLite a cross join says that it has to begin
 /// at what matches, and not at everything that is the owner's.
 const RANKING: &str = "SELECT matching.id, score, search_documents.conversation_id, message_id \
     FROM matching CROSS JOIN search_documents CROSS JOIN conversations \
     WHERE search_documents.id = matching.id \
     AND conversations.id = search_documents.conversation_id \
-    AND owner_id = ? AND (score, matching.id) < (CAST(? AS double precision), ?) \
+    AND owner_id = ? AND (score, matching.id) < (COALESCE(\
+    (SELECT score FROM matching WHERE id = ?), CAST(? AS double precision)), ?) \
     ORDER BY score DESC, matching.id DESC LIMIT ?";
-/// Texts are read of those alone that are shown.
+/// Texts are read of those alone that are shown, and no further than terms go.
 const HITS: &str = "SELECT ranking.id AS document, score, ranking.conversation_id, \
-    conversations.code, title, message_id, role, content, \
+    conversations.code, title, message_id, role, substr(content, 1, 200000) AS content, \
     COALESCE(messages.created_at, conversations.created_at) AS created_at FROM ranking \
     CROSS JOIN conversations LEFT JOIN messages ON messages.id = message_id \
     WHERE conversations.id = ranking.conversation_id ORDER BY score DESC, document DESC";
@@ -105,12 +107,13 @@ fn hits(
     let after = page.after.unwrap_or(first);
     values.extend([
         owner.as_uuid().into(),
+        after.document.into(),
         after.score.into(),
         after.document.into(),
         (i64::from(page.limit) + 1).into(),
     ]);
     let sql = format!(
-        "WITH matching AS ({matching} UNION ALL {matching}), ranking AS ({RANKING}) {HITS}"
+        "WITH matching AS MATERIALIZED ({matching} UNION ALL {matching}), ranking AS ({RANKING}) {HITS}"
     );
     statement(backend, &sql, values)
 }
