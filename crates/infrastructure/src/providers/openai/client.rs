@@ -132,7 +132,7 @@ impl Client {
         let request = self.http.post(self.embeddings.clone());
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         // All of an answer is held, and these are long.
-        let _place = self.embedding.acquire().await.map_err(|closed| broken(closed))?;
+        let _place = self.embedding.acquire().await.map_err(broken)?;
         let response = self.send(request).await?;
         let is_none = [StatusCode::NOT_IMPLEMENTED, StatusCode::METHOD_NOT_ALLOWED];
         if is_none.contains(&response.status()) {
