@@ -127,7 +127,7 @@ pub(crate) async fn find(
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` that was read"),
     ),
     responses(
-        (status = 200, description = "Its bytes, as the type that they are", body = Vec<u8>, content_type = "application/octet-stream", headers(("ETag" = String, description = "Their SHA-256"), ("Content-Disposition" = String))),
+        (status = 200, description = "Its bytes, as the type that they are", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String, description = "Their SHA-256"), ("Content-Disposition" = String))),
         (status = 304, description = "It is what was read"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
